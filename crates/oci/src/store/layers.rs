@@ -1,0 +1,169 @@
+//! Layers: added, and unpacked.
+
+use std::{
+    io::{self, BufRead as _, BufReader, Read},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    thread,
+};
+
+use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Store, StoreError,
+    lock::{How, Lock},
+};
+use crate::{
+    Added, Digest, Ids, LayerError, LayerRecord, LayerSpec, UnpackError, UnpackRules, Whiteouts,
+    layer::{ExportError, Plan, export},
+    unpack_tar,
+};
+
+/// More would not be fed by one reader, and each holds two pieces of the layer in memory.
+const MAX_THREADS: usize = 8;
+
+impl Store {
+    /// Adds a layer; where a walk finds everything as `known` records it, and the blob is there, nothing is read.
+    ///
+    /// # Errors
+    /// When something can't be read or changes meanwhile, or the disk is full.
+    pub fn add_layer(&self, spec: &LayerSpec, known: Option<&LayerRecord>) -> Result<Added, LayerError> {
+        let plan = Plan::of(spec)?;
+        if let Some(known) = known.filter(|known| known.index == plan.index)
+            && self.use_blob(&known.digest, known.size)?
+        {
+            self.note_diff(&known.diff_id, &known.digest)?;
+            let record = LayerRecord { created_by: spec.created_by().to_owned(), ..known.clone() };
+            return Ok(Added { record, reused: true, notices: plan.notices });
+        }
+        let mut file = self.temp_file()?;
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+        let packed = export(&plan, file.as_file_mut(), threads).map_err(|error| match error {
+            ExportError::Read(error) => error,
+            ExportError::Write(error) => self.write_error(error, plan.size, "a layer").into(),
+        })?;
+        if !self.use_blob(&packed.digest, packed.size)? {
+            self.keep_blob(file, &packed.digest)?;
+        }
+        self.note_diff(&packed.diff_id, &packed.digest)?;
+        let record = LayerRecord {
+            diff_id: packed.diff_id,
+            digest: packed.digest,
+            size: packed.size,
+            uncompressed_size: packed.uncompressed_size,
+            created_by: spec.created_by().to_owned(),
+            index: plan.index,
+        };
+        Ok(Added { record, reused: false, notices: plan.notices })
+    }
+
+    /// The layer with this diff id as a directory, unpacked when that has not happened yet; its whiteouts are the
+    /// overlay file system's. Root gives the files the layer's own owners, another user is their owner.
+    ///
+    /// # Errors
+    /// When the layer is not known or damaged, or the disk is full.
+    pub fn unpacked(&self, diff_id: &Digest) -> Result<PathBuf, StoreError> {
+        let dir = self.unpacked_path(diff_id);
+        // The lock's time tells when the layer was last used.
+        let lock = Lock::wait(&dir.with_extension("lock"), How::Exclusive)?;
+        {
+            let _shared = self.shared()?;
+            lock.touch()?;
+            if dir.is_dir() {
+                return Ok(dir);
+            }
+        }
+        let blob = self.blob_of(diff_id)?;
+        let scratch = self.scratch()?;
+        // An overlay's root has the mode of its uppermost directory.
+        fs_err::set_permissions(scratch.path(), std::fs::Permissions::from_mode(0o755))?;
+        self.unpack_blob(diff_id, &blob, &scratch)?;
+        let _shared = self.shared()?;
+        scratch.publish(&dir)?;
+        Ok(dir)
+    }
+
+    /// The blob that has this diff id.
+    ///
+    /// # Errors
+    /// When the store knows none.
+    pub fn blob_of(&self, diff_id: &Digest) -> Result<Digest, StoreError> {
+        let path = self.diff_path(diff_id);
+        match fs_err::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map_err(|_| StoreError::UnknownLayer { diff_id: *diff_id }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::UnknownLayer { diff_id: *diff_id })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn unpacked_path(&self, diff_id: &Digest) -> PathBuf {
+        self.root.join("layers").join(diff_id.hex())
+    }
+
+    fn diff_path(&self, diff_id: &Digest) -> PathBuf {
+        self.root.join("diffs").join(diff_id.hex())
+    }
+
+    pub(super) fn note_diff(&self, diff_id: &Digest, blob: &Digest) -> Result<(), StoreError> {
+        if self.blob_of(diff_id).is_ok_and(|known| known == *blob) {
+            return Ok(());
+        }
+        self.write_file(&self.diff_path(diff_id), format!("{blob}\n").as_bytes())
+    }
+
+    fn unpack_blob(&self, diff_id: &Digest, blob: &Digest, into: &super::Scratch) -> Result<(), StoreError> {
+        let path = self.blob_path(blob);
+        let missing = |_| StoreError::Missing { digest: *blob, path: path.clone() };
+        let mut file = BufReader::with_capacity(1 << 16, fs_err::File::open(&path).map_err(missing)?);
+        let tar: Box<dyn Read> = match file.fill_buf()? {
+            [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(file)),
+            [0x28, 0xb5, 0x2f, 0xfd] => {
+                return Err(StoreError::Compression { digest: *blob, media_type: "zstd".to_owned() });
+            }
+            _ => Box::new(file),
+        };
+        let mut tar = Hashing { inner: tar, sha: Sha256::new() };
+        let rules = UnpackRules { ids: ids(), whiteouts: Whiteouts::Overlay };
+        unpack_tar(&mut tar, into.path(), rules).map_err(|error| self.unpack_error(diff_id, blob, error))?;
+        // The end of the archive comes before the end of the file, and all of the file counts.
+        io::copy(&mut tar, &mut io::sink()).map_err(|error| StoreError::at(&path, error))?;
+        let found = Digest::from_hasher(tar.sha);
+        if found == *diff_id { Ok(()) } else { Err(StoreError::Corrupt { path, expected: *diff_id, found }) }
+    }
+
+    fn unpack_error(&self, diff_id: &Digest, blob: &Digest, error: UnpackError) -> StoreError {
+        let is_full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
+        match error {
+            UnpackError::Entry { source, .. } if is_full(&source) => {
+                // Packages shrink to a third when they are compressed.
+                let size = fs_err::metadata(self.blob_path(blob)).map_or(0, |found| found.len());
+                self.write_error(source, 3 * size, "unpacking a layer (about)")
+            }
+            source => StoreError::Unpack { diff_id: *diff_id, source },
+        }
+    }
+}
+
+/// Root gives files away, unless it is root of a user namespace in which the others have no number.
+fn ids() -> Ids {
+    let map = fs_err::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let mapped =
+        map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok()).sum::<u64>();
+    if rustix::process::geteuid().is_root() && mapped >= 65_536 { Ids::AsStored } else { Ids::Caller }
+}
+
+struct Hashing<R> {
+    inner: R,
+    sha: Sha256,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buffer)?;
+        self.sha.update(&buffer[..got]);
+        Ok(got)
+    }
+}
