@@ -1,0 +1,8 @@
+//! The phases of a build, one file each, in the order in which they run.
+
+pub mod analyze;
+pub mod detect;
+pub mod restore;
+// one screen apart, so that the order can be read
+pub mod build;
+pub mod export;

@@ -1,0 +1,11 @@
+//! Whole builds with buildpacks as shell scripts and a real store.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(unreachable_pub, reason = "shared by the modules of this test")]
+
+mod beneath;
+mod hostile;
+mod phases;
+mod rebuild;
+mod restore;
+mod room;
