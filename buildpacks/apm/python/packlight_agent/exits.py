@@ -1,0 +1,58 @@
+"""The ends of a process: interpreter exit, SIGTERM, a multiprocessing or celery child; each flushes once, in time."""
+
+import atexit
+import os
+
+from . import imports
+
+
+def watch(flush):
+    """Calls `flush` (which never raises and takes at most two seconds) before this process or a child of it ends."""
+    atexit.register(flush)
+    # Children of multiprocessing (and of billiard, celery's copy of it) leave by os._exit: atexit never runs there.
+    for module in ("multiprocessing.util", "billiard.util"):
+        imports.when(module, lambda util: _watch_children(util, flush))
+    imports.when("billiard.pool", lambda pool: _watch_pool(pool, flush))
+    _watch_sigterm(flush)
+
+
+def _watch_children(util, flush):
+    def in_child(_):
+        util.Finalize(None, flush, exitpriority=-100)
+
+    util.register_after_fork(flush.__self__, in_child)
+    # A spawned child begins as a new interpreter: nothing is run "after fork" in it.
+    util.Finalize(None, flush, exitpriority=-100)
+
+
+def _watch_pool(pool, flush):
+    # A worker of celery's that has done its number of tasks leaves past everything above.
+    # https://github.com/open-telemetry/opentelemetry-python-contrib/issues/4916
+    inner = pool.Worker._do_exit
+
+    def _do_exit(self, *args, **kwargs):
+        flush()
+        return inner(self, *args, **kwargs)
+
+    pool.Worker._do_exit = _do_exit
+
+
+def _watch_sigterm(flush):
+    import _signal
+
+    def end(number, _frame):
+        flush()
+        _signal.signal(number, _signal.SIG_DFL)
+        if os.getpid() == 1:
+            # The kernel keeps a default action away from process 1.
+            os._exit(128 + number)
+        os.kill(os.getpid(), number)
+
+    # A handler of the app's own (gunicorn, uvicorn) replaces this one and ends in an ordinary exit.
+    try:
+        if _signal.getsignal(_signal.SIGTERM) in (0, _signal.SIG_DFL):
+            _signal.signal(_signal.SIGTERM, end)
+    except (ValueError, AttributeError):
+        pass  # not the main thread
+
+

@@ -1,0 +1,5 @@
+//! How an agent gets into a process: one file for each language.
+
+pub mod python;
+pub mod python_code;
+pub mod python_resolve;

@@ -1,0 +1,72 @@
+//! The agent's own Python code, carried in this program and written into the agent's layer.
+
+use buildpack::Failure;
+use buildpack::digest::Digest;
+use fs_err as fs;
+use std::path::Path;
+
+macro_rules! code {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../python/", $name)))),*]
+    };
+}
+
+/// Every file under `python/`, with its text.
+pub const FILES: &[(&str, &str)] = code![
+    "packlight_agent/__init__.py",
+    "packlight_agent/convert.py",
+    "packlight_agent/exits.py",
+    "packlight_agent/imports.py",
+    "packlight_agent/instrument.py",
+    "packlight_agent/logs.py",
+    "packlight_agent/metrics.py",
+    "packlight_agent/older.py",
+    "packlight_agent/otlp.py",
+    "packlight_agent/providers.py",
+    "packlight_agent/say.py",
+    "packlight_agent/sender.py",
+    "packlight_agent/settings.py",
+    "packlight_agent/spans.py",
+    "packlight_agent/transport.py",
+    "packlight_start.py",
+];
+
+/// A digest of the code.
+#[must_use]
+pub fn digest() -> String {
+    FILES.iter().fold(Digest::new(), |digest, (name, text)| digest.part(name, text.as_bytes())).hex()
+}
+
+/// Writes the code under `dir`, which is part of a layer that is being made.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write(dir: &Path) -> Result<(), Failure> {
+    for (name, text) in FILES {
+        let path = dir.join(name);
+        fs::create_dir_all(path.parent().unwrap_or(dir))?;
+        fs::write(&path, text)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_folder_is_carried() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
+        let mut found = vec!["packlight_start.py".to_owned()];
+        for entry in fs::read_dir(root.join("packlight_agent")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if Path::new(&name).extension().is_some_and(|it| it == "py") {
+                found.push(format!("packlight_agent/{name}"));
+            }
+        }
+        found.sort();
+        let mut carried: Vec<&str> = FILES.iter().map(|it| it.0).collect();
+        carried.sort_unstable();
+        assert_eq!(found, carried);
+    }
+}

@@ -1,0 +1,412 @@
+//! Which versions of the agent's packages fit the app: the app's pins win, what cannot fit is left out with its reason.
+//!
+//! Everything of one release train goes together (SDK 1.45 with 0.66b): the app's own OpenTelemetry decides the train,
+//! else the inventory does, else the newest that the app's other packages allow. uv does the resolving.
+
+use crate::agent_toml;
+use crate::attach::python::{Room, Venv, is_unreachable, uv};
+use crate::errors;
+use crate::lock::{Pin, Pins};
+use crate::vendors::opentelemetry::{OLDEST_MINOR, TRAIN_OFFSET};
+use crate::vendors::{Inventory, Library, PythonAgent};
+use buildpack::{Build, Failure, ToolFailure};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The app's environment.
+    pub venv: &'a Venv,
+    /// The agent.
+    pub agent: &'a PythonAgent,
+    /// The tested set.
+    pub inventory: &'a Inventory,
+    /// Pins of an earlier build, to be kept where they still fit.
+    pub earlier: Option<&'a Pins>,
+}
+
+/// Chooses.
+///
+/// # Errors
+/// When the package index cannot be asked.
+pub fn resolve(build: &Build, question: &Question) -> Result<Pins, Failure> {
+    let wanted = question.venv.libraries(question.agent);
+    if let Some(reason) = too_old(question.venv) {
+        return Ok(nothing(question.venv, &wanted, &reason));
+    }
+    let resolver = Resolver { build, question, room: Room::new(build)? };
+    let earlier = question.earlier.map(|it| it.packages.as_slice()).filter(|it| !it.is_empty());
+    let attempts = earlier.into_iter().chain([question.inventory.package.as_slice(), &[]]);
+    for preferred in attempts {
+        // A set of another release train could only be in the way of the app's own.
+        if let (Some(own), Some(other)) = (resolver.app_train(), train_of(preferred))
+            && own != other
+        {
+            continue;
+        }
+        let train = resolver.app_train().or_else(|| train_of(preferred));
+        if let Some(pins) = resolver.attempt(&wanted, preferred, train)? {
+            return Ok(pins);
+        }
+    }
+    Ok(nothing(question.venv, &wanted, "no version of OpenTelemetry fits the app's packages"))
+}
+
+/// Why the app's own OpenTelemetry cannot be built upon; `None`: it can, or there is none.
+fn too_old(venv: &Venv) -> Option<String> {
+    let (name, version) = ["opentelemetry-sdk", "opentelemetry-api"]
+        .iter()
+        .find_map(|it| Some((*it, venv.installed.get(*it)?)))?;
+    let minor = minor_of(version)?;
+    (minor < OLDEST_MINOR)
+        .then(|| format!("the app has {name} {version}, the agent needs 1.{OLDEST_MINOR} or newer"))
+}
+
+/// The number after `1.`.
+fn minor_of(version: &str) -> Option<u32> {
+    version.strip_prefix("1.")?.split('.').next()?.parse().ok()
+}
+
+/// The SDK's minor in a set of pins: its own, else that of the instrumentations that go with it.
+fn train_of(pins: &[Pin]) -> Option<u32> {
+    let sdk = pins.iter().find(|it| it.name == "opentelemetry-sdk").and_then(|it| minor_of(&it.version));
+    sdk.or_else(|| {
+        let contrib = pins.iter().find(|it| it.name.starts_with("opentelemetry-instrumentation"))?;
+        let minor = contrib.version.strip_prefix("0.")?.split('b').next()?;
+        minor.parse::<u32>().ok()?.checked_sub(TRAIN_OFFSET)
+    })
+}
+
+fn nothing(venv: &Venv, wanted: &[&Library], reason: &str) -> Pins {
+    let skipped = wanted.iter().map(|it| left_out(venv, it, reason)).collect();
+    Pins { skipped, ..Pins::default() }
+}
+
+fn named(venv: &Venv, library: &Library) -> agent_toml::Library {
+    let version = venv.version_of(&library.distributions).unwrap_or_default().to_owned();
+    agent_toml::Library { name: library.name.clone(), version, reason: String::new() }
+}
+
+fn left_out(venv: &Venv, library: &Library, reason: &str) -> agent_toml::Library {
+    agent_toml::Library { reason: reason.to_owned(), ..named(venv, library) }
+}
+
+/// Asked for by instrumentations up to 0.49b0 for its `pkg_resources`, which the agent's older.py stands in for.
+const UNNEEDED: &[&str] = &["setuptools"];
+
+struct Resolver<'a> {
+    build: &'a Build,
+    question: &'a Question<'a>,
+    room: Room,
+}
+
+/// An answer of uv's: packages, or why there are none.
+type Answer = Result<Vec<Pin>, ToolFailure>;
+
+impl Resolver<'_> {
+    /// The minor of the app's own SDK or API.
+    fn app_train(&self) -> Option<u32> {
+        let installed = &self.question.venv.installed;
+        ["opentelemetry-sdk", "opentelemetry-api"].iter().find_map(|it| minor_of(installed.get(*it)?))
+    }
+
+    /// One attempt with one set of preferences; `None`: not even the core fits with them.
+    fn attempt(
+        &self,
+        wanted: &[&Library],
+        preferred: &[Pin],
+        train: Option<u32>,
+    ) -> Result<Option<Pins>, Failure> {
+        let train = match train {
+            Some(train) => train,
+            None => match self.ask(&[], preferred, None)?.ok().as_deref().and_then(train_of) {
+                Some(train) => train,
+                None => return Ok(None),
+            },
+        };
+        let (mut fits, mut skipped) = (wanted.to_vec(), Vec::new());
+        let mut answer = self.ask(&fits, preferred, Some(train))?;
+        if answer.is_err() {
+            if self.ask(&[], preferred, Some(train))?.is_err() {
+                return Ok(None);
+            }
+            fits.clear();
+            for library in wanted {
+                match self.ask(&[library], preferred, Some(train))? {
+                    Ok(_) => fits.push(library),
+                    Err(failure) => {
+                        let reason = reason(library, &failure, train);
+                        skipped.push(left_out(self.question.venv, library, &reason));
+                    }
+                }
+            }
+            answer = self.ask(&fits, preferred, Some(train))?;
+        }
+        let Ok(packages) = answer else { return Ok(None) };
+        Ok(Some(self.pins(packages, &fits, skipped)))
+    }
+
+    fn pins(&self, packages: Vec<Pin>, fits: &[&Library], skipped: Vec<agent_toml::Library>) -> Pins {
+        let venv = self.question.venv;
+        let sdk = packages.iter().find(|it| it.name == "opentelemetry-sdk").map(|it| it.version.clone());
+        let lacks =
+            |it: &Pin| !venv.installed.contains_key(&it.name) && !UNNEEDED.contains(&it.name.as_str());
+        Pins {
+            inputs: String::new(),
+            version: sdk.unwrap_or_default(),
+            instrumented: fits.iter().map(|it| named(venv, it)).collect(),
+            skipped,
+            packages: packages.into_iter().filter(lacks).collect(),
+        }
+    }
+
+    /// Asks uv for the core and these libraries' packages.
+    fn ask(&self, libraries: &[&Library], preferred: &[Pin], train: Option<u32>) -> Result<Answer, Failure> {
+        let files = Files {
+            requirements: self.room.file("agent.in", &self.requirements(libraries, train))?,
+            constraints: self.room.file("app.txt", &self.constraints(preferred))?,
+            overrides: self.room.file("train.txt", &train.map(overrides).unwrap_or_default())?,
+        };
+        let mut answer = self.compile(&files, Age::AWeek)?;
+        if answer.as_ref().is_err_and(is_without_dates) {
+            self.build
+                .log
+                .detail("the package index does not say how old a version is: the newest that fits is taken");
+            answer = self.compile(&files, Age::Any)?;
+        }
+        match answer {
+            Err(failure) if is_unreachable(&failure) => Err(errors::not_resolved(&failure).into()),
+            Err(failure) => Ok(Err(failure)),
+            Ok(text) => Ok(Ok(packages(&text, preferred))),
+        }
+    }
+
+    fn compile(&self, files: &Files, age: Age) -> Result<Result<String, ToolFailure>, Failure> {
+        let mut tool = uv(self.build, &self.room)?
+            .args([
+                "pip",
+                "compile",
+                "--quiet",
+                "--no-header",
+                "--format",
+                "pylock.toml",
+                "--only-binary",
+                ":all:",
+            ])
+            .args([OsStr::new("--python"), self.question.venv.python().as_os_str()])
+            .args([OsStr::new("--constraint"), files.constraints.as_os_str()])
+            .args([OsStr::new("--override"), files.overrides.as_os_str(), files.requirements.as_os_str()]);
+        if age == Age::AWeek {
+            tool = tool.args(["--exclude-newer", "7 days"]);
+            // What the app has it has: only the agent's own packages must have been out for a while.
+            for name in self.question.venv.installed.keys() {
+                tool = tool.args(["--exclude-newer-package", &format!("{name}=2100-01-01T00:00:00Z")]);
+            }
+        }
+        Ok(tool.run(&self.build.log))
+    }
+
+    fn requirements(&self, libraries: &[&Library], train: Option<u32>) -> String {
+        let of_sdk =
+            train.map_or(format!(">=1.{OLDEST_MINOR}"), |it| format!(">=1.{it}.0,<1.{}.0a0", it + 1));
+        let of_contrib = train.map_or(format!(">=0.{}b0", OLDEST_MINOR + TRAIN_OFFSET), contrib_range);
+        let bound = |name: &str| if name == "opentelemetry-sdk" { &of_sdk } else { &of_contrib }.clone();
+        let core = self.question.agent.core.iter().map(|it| format!("{it}{}\n", bound(it)));
+        // The extra `instruments` is how an instrumentation says which versions of the library it supports.
+        let extra = |it: &Library| if it.tested { "" } else { "[instruments]" };
+        let others = libraries.iter().map(|it| format!("{}{}{of_contrib}\n", it.package, extra(it)));
+        core.chain(others).collect()
+    }
+
+    /// What the app has, exactly; and of the preferred set what the app has not.
+    fn constraints(&self, preferred: &[Pin]) -> String {
+        let installed = &self.question.venv.installed;
+        let app = installed.iter().map(|(name, version)| format!("{name}=={version}\n"));
+        let ours = preferred.iter().filter(|it| !installed.contains_key(&it.name));
+        app.chain(ours.map(|it| format!("{}=={}\n", it.name, it.version))).collect()
+    }
+}
+
+/// What uv is asked with.
+struct Files {
+    requirements: PathBuf,
+    constraints: PathBuf,
+    overrides: PathBuf,
+}
+
+/// Packages of one train ask for each other's exact release (0.66b1), but not every one is released each time (0.66b2):
+/// within a train any goes with any.
+fn overrides(train: u32) -> String {
+    let range = contrib_range(train);
+    let names = [
+        "opentelemetry-semantic-conventions",
+        "opentelemetry-instrumentation",
+        "opentelemetry-instrumentation-asgi",
+        "opentelemetry-instrumentation-dbapi",
+        "opentelemetry-instrumentation-wsgi",
+        "opentelemetry-util-http",
+    ];
+    names.map(|it| format!("{it}{range}\n")).concat()
+}
+
+fn contrib_range(train: u32) -> String {
+    let minor = train + TRAIN_OFFSET;
+    format!(">=0.{minor}b0,<0.{}a0", minor + 1)
+}
+
+/// Whether not a single version was old enough: the SDK is years old, so the index just does not tell.
+fn is_without_dates(failure: &ToolFailure) -> bool {
+    let text = failure.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.contains("there are no versions of opentelemetry-sdk") && text.contains("`exclude-newer`")
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    /// Whoever takes over a package is usually found out within days.
+    AWeek,
+    Any,
+}
+
+/// `supports >=1.0.0,<2.1.0`, from uv's explanation.
+fn reason(library: &Library, failure: &ToolFailure, train: u32) -> String {
+    let text: String = failure.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    for distribution in &library.distributions {
+        let marker = format!("depends on {distribution}");
+        for (position, _) in text.match_indices(&marker) {
+            let rest = &text[position + marker.len()..];
+            if rest.starts_with(['>', '<', '=', '!', '~']) {
+                let range: &str = rest.split([' ', ';']).next().unwrap_or_default();
+                return format!("supports {}", range.trim_end_matches([',', '.']));
+            }
+        }
+    }
+    format!("no version of {} fits OpenTelemetry 1.{train} and the app's packages", library.package)
+}
+
+/// `pylock.toml`, as far as it is needed. <https://packaging.python.org/en/latest/specifications/pylock-toml/>
+#[derive(Debug, Deserialize)]
+struct Pylock {
+    #[serde(default)]
+    packages: Vec<Package>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Package {
+    name: String,
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    wheels: Vec<Wheel>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Wheel {
+    #[serde(default)]
+    url: String,
+    #[serde(default)]
+    path: String,
+    #[serde(default)]
+    hashes: BTreeMap<String, String>,
+}
+
+/// The packages of an answer. A wheel without machine code is the only one taken where there is one: it is smaller, the
+/// same on every machine, and fits every base. Hashes that we have tested are the only ones taken for our own pins.
+fn packages(text: &str, preferred: &[Pin]) -> Vec<Pin> {
+    let lock: Pylock = toml::from_str(text).unwrap_or(Pylock { packages: Vec::new() });
+    let pin = |it: Package| {
+        if let Some(known) = preferred.iter().find(|own| own.name == it.name && own.version == it.version) {
+            return known.clone();
+        }
+        let is_pure = |it: &&Wheel| it.url.ends_with("-none-any.whl") || it.path.ends_with("-none-any.whl");
+        let hash = |it: &Wheel| it.hashes.get("sha256").cloned();
+        let pure: Vec<String> = it.wheels.iter().filter(is_pure).filter_map(hash).collect();
+        let sha256 = if pure.is_empty() { it.wheels.iter().filter_map(hash).collect() } else { pure };
+        Pin { name: it.name, version: it.version, sha256 }
+    };
+    lock.packages.into_iter().map(pin).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn library(name: &str) -> Library {
+        Library {
+            name: name.to_owned(),
+            distributions: vec![name.to_owned()],
+            package: format!("opentelemetry-instrumentation-{name}"),
+            import: name.to_owned(),
+            class: String::new(),
+            before: None,
+            unless: None,
+            tested: false,
+        }
+    }
+
+    #[test]
+    fn the_supported_range_is_taken_from_uvs_words() {
+        let stderr = "  x No solution found:\n  Because only opentelemetry-instrumentation-sqlalchemy[instruments]==0.66b1 is\n      \
+            available and it depends on sqlalchemy>=1.0.0,<2.1.0,\n      we can conclude";
+        let failure =
+            ToolFailure { name: "uv".into(), why: "x".into(), stdout: String::new(), stderr: stderr.into() };
+        assert_eq!(reason(&library("sqlalchemy"), &failure, 45), "supports >=1.0.0,<2.1.0");
+        assert_eq!(
+            reason(&library("redis"), &failure, 45),
+            "no version of opentelemetry-instrumentation-redis fits OpenTelemetry 1.45 and the app's packages"
+        );
+    }
+
+    #[test]
+    fn a_pure_wheel_is_the_only_one_taken_where_there_is_one() {
+        let text = r#"
+            [[packages]]
+            name = "wrapt"
+            version = "2.5.2"
+            wheels = [
+                { url = "https://h/wrapt-2.5.2-cp311-cp311-manylinux_2_17_x86_64.whl", hashes = { sha256 = "aa" } },
+                { url = "https://h/wrapt-2.5.2-py3-none-any.whl", hashes = { sha256 = "bb" } },
+            ]
+            [[packages]]
+            name = "other"
+            version = "1"
+            wheels = [{ path = "/w/other-1-cp311-cp311-linux_x86_64.whl", hashes = { sha256 = "cc" } }]
+        "#;
+        let found = packages(text, &[]);
+        assert_eq!(found[0].sha256, ["bb"]);
+        assert_eq!(found[1].sha256, ["cc"]);
+        let tested = Pin { name: "other".into(), version: "1".into(), sha256: vec!["dd".into()] };
+        assert_eq!(packages(text, std::slice::from_ref(&tested))[1], tested);
+    }
+
+    #[test]
+    fn a_sets_train_shows_in_the_sdk_or_in_what_goes_with_it() {
+        let pin = |name: &str, version: &str| Pin {
+            name: name.into(),
+            version: version.into(),
+            sha256: Vec::new(),
+        };
+        assert_eq!(train_of(&[pin("opentelemetry-sdk", "1.45.1")]), Some(45));
+        assert_eq!(
+            train_of(&[pin("wrapt", "2"), pin("opentelemetry-instrumentation-flask", "0.48b0")]),
+            Some(27)
+        );
+        assert_eq!(train_of(&[]), None);
+    }
+
+    #[test]
+    fn an_app_with_an_old_opentelemetry_gets_no_agent_and_the_reason() {
+        let venv = |version: &str| Venv {
+            path: "/v".into(),
+            minor: "3.11".into(),
+            installed: BTreeMap::from([("opentelemetry-api".to_owned(), version.to_owned())]),
+        };
+        assert_eq!(
+            too_old(&venv("1.15.0")).unwrap(),
+            "the app has opentelemetry-api 1.15.0, the agent needs 1.20 or newer"
+        );
+        assert_eq!(too_old(&venv("1.20.0")), None);
+    }
+}

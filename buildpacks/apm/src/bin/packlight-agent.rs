@@ -1,0 +1,48 @@
+//! exec.d: runs before the app at every launch, as the launcher's child, and answers on file descriptor 3.
+//!
+//! Whatever goes wrong here is one line on stderr; the app starts in any case.
+
+use buildpack_apm::agent_toml::{self, AgentToml};
+use buildpack_apm::launch::{Launch, answer, toml_of};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let lines = run().unwrap_or_else(|problem| {
+        vec![format!("packlight: the agent stays asleep ({problem}); the app runs without it")]
+    });
+    let mut stderr = std::io::stderr().lock();
+    for line in lines {
+        // Nobody reads stderr: nothing to be done about it.
+        drop(writeln!(stderr, "{line}"));
+    }
+    ExitCode::SUCCESS
+}
+
+fn run() -> Result<Vec<String>, std::io::Error> {
+    // <layers>/<buildpack>/<agent>/exec.d/<this program>
+    let exe = fs_err::read_link("/proc/self/exe")?;
+    let layer = exe.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
+    let config = layer.with_file_name(agent_toml::LAYER).join(agent_toml::FILE);
+    let agent: AgentToml = toml::from_str(&fs_err::read_to_string(&config)?)
+        .map_err(|it| std::io::Error::other(format!("{}: {}", config.display(), it.message())))?;
+    let pid = std::os::unix::process::parent_id();
+    let command = fs_err::read(format!("/proc/{pid}/cmdline"))?;
+    let started_as = command.split(|it| *it == 0).next().unwrap_or_default();
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let answer = answer(&Launch {
+        variables: &variables.collect(),
+        started_as: &String::from_utf8_lossy(started_as),
+        pid,
+        layer,
+        agent: &agent,
+    });
+    if !answer.set.is_empty() {
+        // The launcher's pipe; opening it by its name spares an `unsafe` for the raw descriptor.
+        let mut out = fs_err::OpenOptions::new().write(true).open("/proc/self/fd/3")?;
+        out.write_all(toml_of(&answer.set).as_bytes())?;
+    }
+    Ok(answer.lines)
+}

@@ -1,0 +1,220 @@
+//! The story of detect and build.
+
+use crate::agent_toml::{self, Agent, AgentToml};
+use crate::attach::python::{self, Venv};
+use crate::attach::python_code;
+use crate::attach::python_resolve::{Question, resolve};
+use crate::lock::{Pins, fragment};
+use crate::vendors::{Inventory, PythonAgent, PythonData, VENDORS, Vendor};
+use crate::{errors, identity};
+use buildpack::digest::{Digest, sha256};
+use buildpack::sbom::{Package, Sbom};
+use buildpack::{Build, Built, Context, Decision, Detect, Detected, Failure, Label, LayerTypes, lock};
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The setting that names the agents: a comma between them, `none` for none.
+pub const SETTING: &str = "PACKLIGHT_AGENT";
+/// The launch program, where a payload puts programs.
+pub const LAUNCH_PROGRAM: &str = "bin/packlight-agent";
+/// Process types that do one thing and leave.
+const SKIP_PROCESSES: &[&str] = &["release", "migrate", "postdeploy", "predeploy", "shell", "console"];
+
+const CACHED: LayerTypes = LayerTypes { build: false, launch: true, cache: true };
+
+/// Passes unless agents are switched off; whether there is something to do shows when the app has been built.
+///
+/// # Errors
+/// When the setting names an agent that is not there.
+pub fn detect(context: &Detect) -> Result<Detected, Failure> {
+    Ok(if vendors(context)?.is_empty() { Detected::Fail } else { Detected::pass() })
+}
+
+/// Puts each agent that was asked for into a layer of its own.
+///
+/// # Errors
+/// When packages cannot be had or layers not be written.
+pub fn build(build: &Build) -> Result<Built, Failure> {
+    let mut agents = Vec::new();
+    for vendor in vendors(build)? {
+        build.log.heading(format_args!("Agent: {}", vendor.id));
+        match (vendor.python, Venv::find(build)?) {
+            (Some(data), Some(venv)) => agents.extend(python_agent(build, vendor, data, &venv)?),
+            _ => build.log.step("no Python environment was left by an earlier buildpack: no agent"),
+        }
+    }
+    let mut built = Built::default();
+    if !agents.is_empty() {
+        built.launch.labels.push(Label { key: LABEL.to_owned(), value: agents.join("; ") });
+    }
+    Ok(built)
+}
+
+/// What an agent's label says, for people: the agent, and what of the app it observes.
+fn shown(vendor: &Vendor, pins: &Pins) -> String {
+    let names: Vec<String> = pins.instrumented.iter().map(agent_toml::Library::shown).collect();
+    format!("{} {} for {}", vendor.id, pins.version, names.join(", "))
+}
+
+/// The agents that are asked for; OpenTelemetry when nobody says.
+fn vendors(context: &Context) -> Result<Vec<&'static Vendor>, Failure> {
+    let asked = context.var(SETTING).unwrap_or("opentelemetry").to_lowercase();
+    let names = asked.split([',', ' ']).filter(|it| !it.is_empty() && *it != "none");
+    let find = |name: &str| {
+        VENDORS.iter().find(|it| it.id == name).ok_or_else(|| Failure::from(errors::unknown_vendor(name)))
+    };
+    names.map(find).collect()
+}
+
+/// The label of the image that says which agents are in it.
+pub const LABEL: &str = "io.packlight.agent";
+
+/// What the agent's layer was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Made {
+    digest: String,
+}
+
+fn python_agent(
+    build: &Build,
+    vendor: &Vendor,
+    data: PythonData,
+    venv: &Venv,
+) -> Result<Option<String>, Failure> {
+    let agent: PythonAgent = cnb_parse("python.toml", data.table)?;
+    let inventory: Inventory = cnb_parse("inventory.toml", data.inventory)?;
+    let pins =
+        pins(build, vendor, &Question { venv, agent: &agent, inventory: &inventory, earlier: None }, data)?;
+    tell(build, &pins);
+    lock::write_fragment(&build.layers, &fragment(vendor.id, &pins))?;
+    if pins.instrumented.is_empty() {
+        for name in [vendor.id, agent_toml::LAYER] {
+            buildpack::layer::clear(&build.layers, name)?;
+        }
+        return Ok(None);
+    }
+    let program = launch_program(build)?;
+    let digest = Digest::new()
+        .part("pins", pins.digest().as_bytes())
+        .part("table", data.table.as_bytes())
+        .part("code", python_code::digest().as_bytes())
+        .part("launch", sha256(&fs::read(&program)?).as_bytes())
+        .hex();
+    let layer = build.layer(vendor.id, CACHED, |made: &Made| match made.digest == digest {
+        true => Decision::Keep,
+        false => Decision::Recreate("the app's packages or the agent have changed".to_owned()),
+    })?;
+    if layer.is_empty() {
+        python::fill(build, venv, (&agent, vendor.id), &pins, &layer.path)?;
+        layer.add_exec_d("packlight-agent", &program)?;
+        layer.write_sbom(&sbom(&pins))?;
+    }
+    layer.finish(&Made { digest })?;
+    write_config(build, vendor, &pins)?;
+    Ok(Some(shown(vendor, &pins)))
+}
+
+/// The pins of the lock while nothing they were resolved from has changed, else new ones, near to the old.
+fn pins(build: &Build, vendor: &Vendor, question: &Question, data: PythonData) -> Result<Pins, Failure> {
+    let installed: String =
+        question.venv.installed.iter().map(|(name, version)| format!("{name}=={version}\n")).collect();
+    let inputs = Digest::new()
+        .part("version", env!("CARGO_PKG_VERSION").as_bytes())
+        .part("table", data.table.as_bytes())
+        .part("inventory", data.inventory.as_bytes())
+        .part("python", question.venv.minor.as_bytes())
+        .part("installed", installed.as_bytes())
+        .hex();
+    let earlier: Option<Pins> =
+        lock::effective(build)?.and_then(|it| it.section(&format!("agent.{}", vendor.id)));
+    match earlier {
+        Some(pins) if pins.inputs == inputs => Ok(pins),
+        earlier => {
+            let question = Question { earlier: earlier.as_ref(), ..*question };
+            let chosen = build
+                .log
+                .timed("Choosing the agent's packages to fit the app's", || resolve(build, &question))?;
+            Ok(Pins { inputs, ..chosen })
+        }
+    }
+}
+
+fn tell(build: &Build, pins: &Pins) {
+    let names: Vec<String> = pins.instrumented.iter().map(agent_toml::Library::shown).collect();
+    if !names.is_empty() {
+        build.log.step(format_args!("version {}, for {}", pins.version, names.join(", ")));
+        build
+            .log
+            .detail("asleep until a destination is named at launch, such as OTEL_EXPORTER_OTLP_ENDPOINT");
+    }
+    for library in &pins.skipped {
+        build.log.step(format_args!("left out: {} ({})", library.shown(), library.reason));
+    }
+}
+
+/// What the agent brings; what was left out is a property of the agent itself.
+fn sbom(pins: &Pins) -> Sbom {
+    let mut packages: Vec<Package> =
+        pins.packages.iter().map(|it| Package::pypi(&it.name, &it.version)).collect();
+    let skipped = pins
+        .skipped
+        .iter()
+        .map(|it| (format!("packlight:skipped:{}", it.name), format!("{}: {}", it.shown(), it.reason)));
+    if let Some(first) = packages.iter_mut().find(|it| it.name == "opentelemetry-instrumentation") {
+        first.properties.extend(skipped);
+    }
+    Sbom::new(packages)
+}
+
+fn write_config(build: &Build, vendor: &Vendor, pins: &Pins) -> Result<(), Failure> {
+    let config = AgentToml {
+        agent: Agent {
+            vendor: vendor.id.to_owned(),
+            version: pins.version.clone(),
+            skip_processes: SKIP_PROCESSES.iter().map(|it| (*it).to_owned()).collect(),
+            instrumented: pins.instrumented.clone(),
+            skipped: pins.skipped.clone(),
+        },
+        identity: identity::attributes(build)?,
+    };
+    let text = toml::to_string(&config)?;
+    let made = Made { digest: sha256(text.as_bytes()) };
+    let layer = build.layer(agent_toml::LAYER, CACHED, |old: &Made| match *old == made {
+        true => Decision::Keep,
+        false => Decision::Recreate("who the app is or what is instrumented has changed".to_owned()),
+    })?;
+    if layer.is_empty() {
+        fs::write(layer.path.join(agent_toml::FILE), text)?;
+    }
+    layer.finish(&made)
+}
+
+fn launch_program(build: &Build) -> Result<PathBuf, Failure> {
+    let path = build.buildpack_dir.join(LAUNCH_PROGRAM);
+    if path.is_file() { Ok(path) } else { Err(errors::incomplete(&path.display().to_string()).into()) }
+}
+
+/// A file that this program carries; a test parses each one.
+fn cnb_parse<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T, Failure> {
+    toml::from_str(text)
+        .map_err(|it| errors::incomplete(&format!("a readable {name} ({})", it.message())).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_carried_tables_parse_and_every_class_is_named_in_full() {
+        for data in VENDORS.iter().filter_map(|it| it.python) {
+            let agent: PythonAgent = toml::from_str(data.table).unwrap();
+            let inventory: Inventory = toml::from_str(data.inventory).unwrap();
+            assert!(agent.library.iter().all(|it| it.class.contains(':')), "module:Class");
+            for core in &agent.core {
+                assert!(inventory.package.iter().any(|it| it.name == *core), "{core} is in the inventory");
+            }
+            assert!(inventory.package.iter().flat_map(|it| &it.sha256).all(|it| it.len() == 64));
+        }
+    }
+}

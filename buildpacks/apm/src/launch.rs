@@ -1,0 +1,242 @@
+//! What happens at every launch of an image: is the agent to wake, with which variables, and what is said about it.
+//!
+//! It is pure: the program in `src/bin/packlight-agent.rs` reads and writes. Nothing is sent from here, and no
+//! secret is shown.
+
+use crate::agent_toml::AgentToml;
+use destinations::{Signal, Variables, otel};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Where the launcher's own process says which process type it starts.
+/// <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#launch>
+const PROCESS_DIR: &str = "/cnb/process/";
+
+/// What the launch program finds.
+#[derive(Debug, Clone)]
+pub struct Launch<'a> {
+    /// The environment of the app to be.
+    pub variables: &'a Variables,
+    /// The launcher's `argv[0]`.
+    pub started_as: &'a str,
+    /// The launcher's process id, which becomes the app's.
+    pub pid: u32,
+    /// The agent's layer.
+    pub layer: &'a Path,
+    /// What the build wrote.
+    pub agent: &'a AgentToml,
+}
+
+/// What it does: variables for the app, and lines for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// Variables to set; none: the agent sleeps.
+    pub set: BTreeMap<String, String>,
+    /// Lines for stderr.
+    pub lines: Vec<String>,
+}
+
+/// Decides.
+#[must_use]
+pub fn answer(launch: &Launch) -> Answer {
+    let Some(process) = process_type(launch.started_as) else { return Answer::default() };
+    if sleeps(launch, process) {
+        return Answer::default();
+    }
+    let plan = destinations::plan(launch.variables);
+    let mut lines: Vec<String> = plan.notes.iter().map(|it| format!("packlight: {it}")).collect();
+    if plan.is_empty() {
+        return Answer { lines, ..Answer::default() };
+    }
+    let mut set: BTreeMap<String, String> =
+        Signal::ALL.into_iter().map(|it| otel::exporter_variable(&plan, it)).collect();
+    set.insert("PACKLIGHT_PYTHON_AGENT".to_owned(), launch.layer.join("python").display().to_string());
+    set.insert("PACKLIGHT_AGENT_PID".to_owned(), launch.pid.to_string());
+    identify(launch, &mut set);
+    lines.insert(0, format!("packlight: {}", line(launch.agent, &plan.to_string())));
+    Answer { set, lines }
+}
+
+/// The process type; `None` when the launcher runs a shell or somebody's own command.
+fn process_type(started_as: &str) -> Option<&str> {
+    started_as.strip_prefix(PROCESS_DIR).filter(|it| !it.is_empty())
+}
+
+fn sleeps(launch: &Launch, process: &str) -> bool {
+    match launch.variables.get("PACKLIGHT_AGENT_SKIP_PROCESSES") {
+        Some(list) => list.split([',', ' ']).any(|it| it == process),
+        None => launch.agent.agent.skip_processes.iter().any(|it| it == process),
+    }
+}
+
+/// `opentelemetry 1.45.1: traces → console; instruments flask 3.1.2, jinja2 3.1.6; skipped sqlalchemy 2.1.0 (…)`.
+fn line(agent: &AgentToml, plan: &str) -> String {
+    let agent = &agent.agent;
+    let mut text = format!("{} {}: {plan}; instruments ", agent.vendor, agent.version);
+    let names: Vec<String> = agent.instrumented.iter().map(crate::agent_toml::Library::shown).collect();
+    text.push_str(if names.is_empty() { "nothing" } else { "" });
+    text.push_str(&names.join(", "));
+    if !agent.skipped.is_empty() {
+        let skipped: Vec<String> =
+            agent.skipped.iter().map(|it| format!("{} ({})", it.shown(), it.reason)).collect();
+        text.push_str("; skipped ");
+        text.push_str(&skipped.join(", "));
+    }
+    text
+}
+
+/// Who the app is: what the user says wins, item by item.
+fn identify(launch: &Launch, set: &mut BTreeMap<String, String>) {
+    let given = launch.variables.get("OTEL_RESOURCE_ATTRIBUTES").map_or("", String::as_str);
+    let has = |key: &str| given.split(',').any(|it| it.split('=').next().is_some_and(|it| it.trim() == key));
+    let named = launch.variables.get("OTEL_SERVICE_NAME").is_some_and(|it| !it.is_empty());
+    if let (Some(name), false, false) =
+        (launch.agent.identity.get("service.name"), named, has("service.name"))
+    {
+        set.insert("OTEL_SERVICE_NAME".to_owned(), name.clone());
+    }
+    let known = launch.agent.identity.iter().filter(|(key, _)| *key != "service.name");
+    let mut items: Vec<String> = known
+        .filter(|(key, _)| !has(key))
+        .map(|(key, value)| format!("{key}={}", percent_encoded(value)))
+        .collect();
+    if !given.trim().is_empty() {
+        items.push(given.trim().trim_matches(',').to_owned());
+    }
+    if !items.is_empty() {
+        set.insert("OTEL_RESOURCE_ATTRIBUTES".to_owned(), items.join(","));
+    }
+}
+
+/// W3C Baggage's encoding, which the variable has. <https://www.w3.org/TR/baggage/#value>
+fn percent_encoded(value: &str) -> String {
+    use std::fmt::Write as _;
+    value.bytes().fold(String::with_capacity(value.len()), |mut text, byte| {
+        if byte.is_ascii_graphic() && !br#",;=\"%"#.contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    })
+}
+
+/// The answer's variables as the TOML that goes to file descriptor 3.
+///
+/// <https://github.com/buildpacks/spec/blob/b745fcf/buildpack.md#execd>
+#[must_use]
+pub fn toml_of(set: &BTreeMap<String, String>) -> String {
+    use std::fmt::Write as _;
+    set.iter().fold(String::new(), |mut text, (key, value)| {
+        let _ = write!(text, "{key} = \"");
+        for char in value.chars() {
+            match char {
+                '"' | '\\' => {
+                    text.push('\\');
+                    text.push(char);
+                }
+                it if it.is_control() => {
+                    let _ = write!(text, "\\u{:04X}", u32::from(it));
+                }
+                it => text.push(it),
+            }
+        }
+        text.push_str("\"\n");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent() -> AgentToml {
+        toml::from_str(
+            r#"
+            [agent]
+            vendor = "opentelemetry"
+            version = "1.45.1"
+            skip-processes = ["release"]
+            instrumented = [{ name = "flask", version = "3.1.2" }, { name = "sqlite3" }]
+            skipped = [{ name = "sqlalchemy", version = "2.1.0", reason = "supports <2.1.0" }]
+            [identity]
+            "service.name" = "my-app"
+            "service.version" = "1.0"
+            "vcs.ref.head.name" = "a,b"
+            "deployment.environment.name" = "production"
+            "#,
+        )
+        .unwrap()
+    }
+
+    fn ask(started_as: &str, variables: &[(&str, &str)]) -> Answer {
+        let variables = variables.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let agent = agent();
+        let layer = Path::new("/layers/packlight_apm/opentelemetry");
+        answer(&Launch { variables: &variables, started_as, pid: 7, layer, agent: &agent })
+    }
+
+    #[test]
+    fn a_named_destination_wakes_the_agent_and_the_line_is_honest() {
+        let answer = ask("/cnb/process/web", &[("OTEL_TRACES_EXPORTER", "console")]);
+        assert_eq!(
+            answer.lines,
+            ["packlight: opentelemetry 1.45.1: traces → console; instruments flask 3.1.2, sqlite3; \
+              skipped sqlalchemy 2.1.0 (supports <2.1.0)"]
+        );
+        assert_eq!(
+            toml_of(&answer.set),
+            r#"OTEL_LOGS_EXPORTER = "none"
+OTEL_METRICS_EXPORTER = "none"
+OTEL_RESOURCE_ATTRIBUTES = "deployment.environment.name=production,service.version=1.0,vcs.ref.head.name=a%2Cb"
+OTEL_SERVICE_NAME = "my-app"
+OTEL_TRACES_EXPORTER = "console"
+PACKLIGHT_AGENT_PID = "7"
+PACKLIGHT_PYTHON_AGENT = "/layers/packlight_apm/opentelemetry/python"
+"#
+        );
+    }
+
+    #[test]
+    fn without_a_destination_nothing_is_set_and_nothing_said() {
+        assert_eq!(ask("/cnb/process/web", &[("OTEL_SERVICE_NAME", "x")]), Answer::default());
+    }
+
+    #[test]
+    fn a_shell_and_a_listed_process_type_stay_untouched() {
+        let on = ("OTEL_TRACES_EXPORTER", "console");
+        assert_eq!(ask("launcher", &[on]), Answer::default());
+        assert_eq!(ask("/cnb/lifecycle/launcher", &[on]), Answer::default());
+        assert_eq!(ask("/cnb/process/release", &[on]), Answer::default());
+        let listed = ("PACKLIGHT_AGENT_SKIP_PROCESSES", "web,worker");
+        assert_eq!(ask("/cnb/process/web", &[on, listed]), Answer::default());
+        assert!(!ask("/cnb/process/release", &[on, listed]).set.is_empty());
+    }
+
+    #[test]
+    fn what_the_user_says_of_the_app_wins_item_by_item() {
+        let on = ("OTEL_TRACES_EXPORTER", "console");
+        let own = ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test,service.name=mine,x=y,");
+        let set = ask("/cnb/process/web", &[on, own]).set;
+        assert!(!set.contains_key("OTEL_SERVICE_NAME"));
+        assert_eq!(
+            set["OTEL_RESOURCE_ATTRIBUTES"],
+            "service.version=1.0,vcs.ref.head.name=a%2Cb,deployment.environment.name=test,service.name=mine,x=y"
+        );
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_is_said_and_nothing_wakes() {
+        let answer = ask("/cnb/process/web", &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://u:secret@h")]);
+        assert!(answer.set.is_empty());
+        assert!(answer.lines[0].contains("does not begin with http://"), "{:?}", answer.lines);
+        assert!(!answer.lines[0].contains("secret"));
+    }
+
+    #[test]
+    fn the_toml_parses_whatever_a_value_holds() {
+        let set = BTreeMap::from([("A".to_owned(), "\"\\\n\u{7f}é".to_owned())]);
+        let table: toml::Table = toml::from_str(&toml_of(&set)).unwrap();
+        assert_eq!(table["A"].as_str(), Some("\"\\\n\u{7f}é"));
+    }
+}

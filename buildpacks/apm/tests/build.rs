@@ -1,0 +1,256 @@
+//! bin/build as a lifecycle runs it, with a real uv and the machine's own package index.
+
+#![expect(clippy::unwrap_used, reason = "a test says what it could not do by failing")]
+
+use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// A build's directories, and an app's environment whose packages are only names: nothing of them is run.
+struct Room {
+    dir: tempfile::TempDir,
+}
+
+impl Room {
+    fn new(installed: &[&str]) -> Self {
+        let room = Self { dir: tempfile::tempdir().unwrap() };
+        for name in ["layers", "platform/env", "app", "buildpack/bin"] {
+            fs_err::create_dir_all(room.at(name)).unwrap();
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        fs_err::copy(root.join("buildpack.toml"), room.at("buildpack/buildpack.toml")).unwrap();
+        fs_err::copy(env!("CARGO_BIN_EXE_packlight-agent"), room.at("buildpack/bin/packlight-agent"))
+            .unwrap();
+        fs_err::write(room.at("plan.toml"), "").unwrap();
+        fs_err::write(room.at("platform/env/BP_OCI_TITLE"), "my-app").unwrap();
+        python(&["-m", "venv", "--without-pip", room.at("venv").to_str().unwrap()]);
+        let lib = fs_err::read_dir(room.at("venv/lib")).unwrap().next().unwrap().unwrap().path();
+        for name in installed {
+            let info = lib.join(format!("site-packages/{name}.dist-info"));
+            fs_err::create_dir_all(&info).unwrap();
+            let (name, version) = name.rsplit_once('-').unwrap();
+            let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
+            fs_err::write(info.join("METADATA"), metadata).unwrap();
+        }
+        room
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn run(&self, program: &str, path: &Path, variables: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_buildpack-apm"));
+        command.arg0(program).current_dir(self.at("app"));
+        command.env("PATH", format!("{}:/usr/bin:/bin", path.display())).env("VIRTUAL_ENV", self.at("venv"));
+        let dirs = [("BUILDPACK_DIR", "buildpack"), ("PLATFORM_DIR", "platform"), ("LAYERS_DIR", "layers")];
+        let files = [("BP_PLAN_PATH", "plan.toml"), ("BUILD_PLAN_PATH", "detected.toml")];
+        for (name, place) in dirs.into_iter().chain(files) {
+            command.env(format!("CNB_{name}"), self.at(place));
+        }
+        command.envs(variables.iter().copied()).output().unwrap()
+    }
+
+    /// What was logged.
+    fn build(&self, path: &Path) -> String {
+        let out = self.run("build", path, &[]);
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert!(out.status.success(), "{text}{}", String::from_utf8_lossy(&out.stderr));
+        text
+    }
+
+    fn lock(&self) -> String {
+        fs_err::read_to_string(self.at("layers/lock/packlight.lock")).unwrap()
+    }
+
+    fn bind_lock(&self) {
+        let binding = self.at("platform/bindings/packlight-lock");
+        fs_err::create_dir_all(&binding).unwrap();
+        fs_err::write(binding.join("type"), "packlight-lock").unwrap();
+        fs_err::write(binding.join("packlight.lock"), self.lock()).unwrap();
+    }
+
+    fn agent_files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut dirs = vec![self.at("layers/opentelemetry")];
+        while let Some(dir) = dirs.pop() {
+            for entry in fs_err::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => dirs.push(path),
+                    false => drop(files.insert(path.clone(), fs_err::read(&path).unwrap())),
+                }
+            }
+        }
+        files
+    }
+}
+
+fn python(args: &[&str]) {
+    let out = Command::new("python3").args(args).output().unwrap();
+    assert!(out.status.success(), "python3 {args:?}:\n{}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// The folder of a `uv` that the machine's pip has installed.
+fn uv() -> &'static Path {
+    static UV: OnceLock<PathBuf> = OnceLock::new();
+    UV.get_or_init(|| {
+        let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("uv-0.13.9");
+        if !venv.join("bin/uv").exists() {
+            python(&["-m", "venv", "--without-pip", venv.to_str().unwrap()]);
+            let interpreter = venv.join("bin/python");
+            let interpreter = interpreter.to_str().unwrap();
+            python(&["-m", "pip", "--python", interpreter, "install", "-q", "uv==0.13.9"]);
+        }
+        venv.join("bin")
+    })
+}
+
+#[test]
+fn what_fits_is_put_in_and_the_same_input_is_asked_nothing_and_gives_the_same_bytes() {
+    let room = Room::new(&["flask-3.1.3", "sqlalchemy-2.1.0", "markupsafe-3.0.3"]);
+    let log = room.build(uv());
+    assert!(log.contains("version 1.45.1, for flask 3.1.3, urllib, sqlite3\n"), "{log}");
+    assert!(log.contains("left out: sqlalchemy 2.1.0 (supports >=1.0.0,<2.1.0)"), "{log}");
+    let (files, lock) = (room.agent_files(), room.lock());
+    assert!(files.keys().any(|it| it.extension().is_some_and(|it| it == "pyc")));
+    assert!(!files.keys().any(|it| it.ends_with("RECORD")), "a record lists what is no more");
+    assert!(
+        !files.keys().any(|it| it.to_string_lossy().contains("site-packages/flask/")),
+        "the app has flask"
+    );
+    assert!(!files.keys().any(|it| it.to_string_lossy().contains(".so")), "only wheels without machine code");
+    let cyclonedx = fs_err::read_to_string(room.at("layers/opentelemetry.sbom.cdx.json")).unwrap();
+    assert!(
+        cyclonedx.contains("supports >=1.0.0,<2.1.0")
+            && cyclonedx.contains("pkg:pypi/opentelemetry-sdk@1.45.1")
+    );
+
+    room.bind_lock();
+    let nowhere = Path::new("/nowhere");
+    let log = room.build(nowhere);
+    assert!(log.contains("layer opentelemetry: kept"), "{log}");
+
+    fs_err::remove_dir_all(room.at("layers")).unwrap();
+    fs_err::create_dir_all(room.at("layers")).unwrap();
+    room.build(uv());
+    assert_eq!(room.lock(), lock);
+    let again = room.agent_files();
+    assert!(files.keys().eq(again.keys()));
+    let differ: Vec<_> =
+        files.iter().filter(|(path, bytes)| again[*path] != **bytes).map(|it| it.0).collect();
+    assert!(differ.is_empty(), "{differ:?}");
+}
+
+#[test]
+fn an_apps_own_opentelemetry_decides_the_versions_and_is_not_installed_again() {
+    let own =
+        ["opentelemetry_api-1.27.0", "opentelemetry_sdk-1.27.0", "opentelemetry_semantic_conventions-0.48b0"];
+    let room = Room::new(&[&["flask-3.1.3", "urllib3-2.8.0"], own.as_slice()].concat());
+    let log = room.build(uv());
+    assert!(log.contains("version 1.27.0, for flask 3.1.3, urllib3 2.8.0"), "{log}");
+    let lock = room.lock();
+    assert!(lock.contains("name = \"opentelemetry-instrumentation-flask\"\nversion = \"0.48b0\""), "{lock}");
+    for absent in
+        ["opentelemetry-sdk", "opentelemetry-api", "flask\"\nversion = \"3.1.3\"\nsha256", "setuptools"]
+    {
+        assert!(!lock.contains(&format!("name = \"{absent}\"")), "{absent} in {lock}");
+    }
+}
+
+#[test]
+fn an_opentelemetry_that_is_too_old_leaves_the_agent_out_with_the_reason() {
+    let room = Room::new(&["flask-3.1.3", "opentelemetry_api-1.15.0"]);
+    let log = room.build(Path::new("/nowhere"));
+    assert!(
+        log.contains(
+            "left out: flask 3.1.3 (the app has opentelemetry-api 1.15.0, the agent needs 1.20 or newer)"
+        ),
+        "{log}"
+    );
+    assert!(!room.at("layers/opentelemetry").exists());
+}
+
+#[test]
+fn no_agent_or_one_that_is_not_there_is_answered_in_detection() {
+    let room = Room::new(&[]);
+    let nowhere = Path::new("/nowhere");
+    assert_eq!(room.run("detect", nowhere, &[("PACKLIGHT_AGENT", "none")]).status.code(), Some(100));
+    assert_eq!(room.run("detect", nowhere, &[]).status.code(), Some(0));
+    let out = room.run("detect", nowhere, &[("PACKLIGHT_AGENT", "datadog")]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&out.stdout).contains("Take one that is there: opentelemetry."));
+}
+
+#[test]
+fn an_index_that_cannot_be_reached_is_an_error_that_says_so() {
+    let room = Room::new(&["flask-3.1.3"]);
+    let out = room.run(
+        "build",
+        uv(),
+        &[("PIP_INDEX_URL", "http://user:hunter2@127.0.0.1:9/simple"), ("UV_HTTP_RETRIES", "0")],
+    );
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(1), "{text}");
+    assert!(text.contains("error: the agent's packages could not be chosen"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn every_row_names_a_class_that_exists_in_its_package() {
+    let target = tempfile::tempdir().unwrap();
+    let table = buildpack_apm::vendors::opentelemetry::VENDOR.python.unwrap().table;
+    let agent: buildpack_apm::vendors::PythonAgent = toml::from_str(table).unwrap();
+    let packages: std::collections::BTreeSet<&str> =
+        agent.library.iter().map(|it| it.package.as_str()).collect();
+    let mut args =
+        vec!["-m", "pip", "install", "-q", "--no-deps", "--target", target.path().to_str().unwrap()];
+    args.extend(packages);
+    python(&args);
+    for library in &agent.library {
+        let (module, class) = library.class.split_once(':').unwrap();
+        let file = target.path().join(module.replace('.', "/")).join("__init__.py");
+        let text = fs_err::read_to_string(&file).unwrap();
+        let has = text.contains(&format!("class {class}(")) || text.contains(&format!("import {class}\n"));
+        assert!(has, "{class} in {}", file.display());
+    }
+}
+
+#[test]
+fn the_launch_program_answers_on_descriptor_three_when_a_process_type_is_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("opentelemetry/exec.d/packlight-agent");
+    fs_err::create_dir_all(program.parent().unwrap()).unwrap();
+    fs_err::create_dir_all(dir.path().join("config")).unwrap();
+    fs_err::copy(env!("CARGO_BIN_EXE_packlight-agent"), &program).unwrap();
+    let config = dir.path().join("config/agent.toml");
+    fs_err::write(
+        &config,
+        "[agent]\nvendor = \"opentelemetry\"\nversion = \"1\"\n[identity]\n\"service.name\" = \"my-app\"\n",
+    )
+    .unwrap();
+    let launch = |name: &str| {
+        let inner = format!("'{}' 3>'{}/out'; :", program.display(), dir.path().display());
+        let out = Command::new("bash")
+            .args(["-c", &format!("exec -a {name} bash -c \"{inner}\"")])
+            .env("OTEL_TRACES_EXPORTER", "console")
+            .output()
+            .unwrap();
+        assert!(out.status.success());
+        (fs_err::read_to_string(dir.path().join("out")).unwrap(), String::from_utf8(out.stderr).unwrap())
+    };
+    let (set, said) = launch("/cnb/process/web");
+    assert!(set.contains("OTEL_SERVICE_NAME = \"my-app\"\n"), "{set}");
+    assert!(
+        set.contains(&format!("PACKLIGHT_PYTHON_AGENT = \"{}/opentelemetry/python\"", dir.path().display())),
+        "{set}"
+    );
+    assert_eq!(said, "packlight: opentelemetry 1: traces → console; instruments nothing\n");
+    assert_eq!(launch("launcher"), (String::new(), String::new()));
+    fs_err::write(&config, "no toml").unwrap();
+    let (set, said) = launch("/cnb/process/web");
+    assert_eq!(set, "");
+    assert!(said.starts_with("packlight: the agent stays asleep ("), "{said}");
+}

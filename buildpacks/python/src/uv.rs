@@ -1,0 +1,250 @@
+//! The installer: a layer that holds uv, and the one place that runs it and pip.
+
+use crate::errors;
+use crate::inventory::Uv;
+use crate::pip_config::{PipConfig, UvConfig, secrets_in};
+use crate::requirements::Requirements;
+use buildpack::{Build, Decision, Environment, Failure, LayerTypes, Tool, ToolFailure};
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+const BUILD_AND_CACHE: LayerTypes = LayerTypes { build: true, launch: false, cache: true };
+const CACHE: LayerTypes = LayerTypes { build: false, launch: false, cache: true };
+
+/// Debian's python3-pip-whl keeps pip here, as one file that Python can run.
+const WHEELS: &str = "/usr/share/python-wheels";
+
+/// Where a test puts another root in front of `/usr`; empty in an image.
+const ROOT_VARIABLE: &str = "PACKLIGHT_PYTHON_ROOT";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct UvLayer {
+    version: String,
+}
+
+/// uv, ready to run.
+#[derive(Debug)]
+pub(crate) struct Installer<'a> {
+    build: &'a Build,
+    /// The interpreter of the base that runs pip.
+    python: PathBuf,
+    program: PathBuf,
+    cache: PathBuf,
+    /// Asked of pip when uv first runs: a build that installs nothing starts no Python.
+    config: OnceCell<UvConfig>,
+    requirement_secrets: Vec<String>,
+    requirement_env: Vec<(&'static str, String)>,
+}
+
+/// The interpreter of the base for `minor`.
+pub(crate) fn debian_python(build: &Build, minor: &str) -> PathBuf {
+    PathBuf::from(format!("{}/usr/bin/python{minor}", build.var(ROOT_VARIABLE).unwrap_or_default()))
+}
+
+impl<'a> Installer<'a> {
+    /// Opens the layers `uv` and `uv-cache`, and installs uv where it is not there yet.
+    pub(crate) fn open(build: &'a Build, wanted: &Uv, python: PathBuf) -> Result<Self, Failure> {
+        let version = wanted.version.clone();
+        let layer = build.layer("uv", BUILD_AND_CACHE, |old: &UvLayer| match old.version == version {
+            true => Decision::Keep,
+            false => Decision::Recreate(format!("uv {} becomes {version}", old.version)),
+        })?;
+        let cache = build.layer("uv-cache", CACHE, |_: &toml::Table| Decision::Keep)?;
+        cache.finish(&toml::Table::new())?;
+        let this = Self {
+            build,
+            python,
+            program: layer.path.join("bin/uv"),
+            cache: cache.path.clone(),
+            config: OnceCell::new(),
+            requirement_secrets: Vec::new(),
+            requirement_env: Vec::new(),
+        };
+        if layer.is_empty() {
+            let text = format!("Installing uv {} with Debian's pip", wanted.version);
+            build.log.timed(text, || this.install(wanted, &layer.path))?;
+        }
+        layer.finish(&UvLayer { version })?;
+        Ok(this)
+    }
+
+    /// Takes in what requirements files say of indexes: their passwords are masked, several of them are one to pip.
+    pub(crate) fn adopt(&mut self, requirements: &Requirements) {
+        for text in requirements.files.values().map(|it| String::from_utf8_lossy(it)) {
+            self.requirement_secrets.extend(secrets_in(&text));
+            // `${TOKEN}` in a requirements file is filled in from the environment.
+            for name in text.split("${").skip(1).filter_map(|it| it.split('}').next()) {
+                self.requirement_secrets.extend(self.build.var(name).map(str::to_owned));
+            }
+        }
+        if requirements.options.iter().any(|it| it.starts_with("--extra-index-url")) {
+            self.requirement_env.push(("UV_INDEX_STRATEGY", "unsafe-best-match".to_owned()));
+        }
+        if !requirements.trusted.is_empty() {
+            self.requirement_env.push(("UV_INSECURE_HOST", requirements.trusted.join(" ")));
+        }
+    }
+
+    /// pip installs uv: so it comes through the user's own index, mirror, proxy and certificates.
+    fn install(&self, wanted: &Uv, layer: &Path) -> Result<(), Failure> {
+        let requirements = layer.join("requirements.txt");
+        fs::write(&requirements, format!("uv=={} --hash=sha256:{}\n", wanted.version, wanted.sha256))?;
+        let pip = self.pip()?;
+        pip.args(["install", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile"])
+            .args(["--platform", &wanted.platform, "--implementation", "py", "--target"])
+            .args([layer.join("installed").as_os_str(), OsStr::new("-r"), requirements.as_os_str()])
+            .run(&self.build.log)
+            .map_err(|failure| crate::explain::pip_failed(&wanted.version, &failure))?;
+        fs::create_dir_all(layer.join("bin"))?;
+        fs::rename(layer.join("installed/bin/uv"), layer.join("bin/uv"))?;
+        fs::remove_dir_all(layer.join("installed"))?;
+        Ok(fs::remove_file(&requirements)?)
+    }
+
+    fn pip(&self) -> Result<Tool, Failure> {
+        let root = self.build.var(ROOT_VARIABLE).unwrap_or_default();
+        let wheel = find_wheel(Path::new(&format!("{root}{WHEELS}")))?;
+        let env = self.pip_env();
+        let secrets: Vec<String> = env.values().flat_map(|it| secrets_in(&it.to_string_lossy())).collect();
+        Ok(Tool::new(&self.python, &env).args([wheel.join("pip")]).secrets(secrets))
+    }
+
+    /// The user's environment, without what would make pip install elsewhere.
+    fn pip_env(&self) -> Environment {
+        let mut env = self.build.env.clone();
+        for name in [
+            "PIP_TARGET",
+            "PIP_PREFIX",
+            "PIP_ROOT",
+            "PIP_REQUIREMENT",
+            "PIP_NO_BINARY",
+            "PYTHONPATH",
+            "PYTHONHOME",
+        ] {
+            env.remove(OsStr::new(name));
+        }
+        // Variables and not the absence of them: they overrule a configuration file too.
+        for (name, value) in
+            [("PIP_USER", "0"), ("PIP_REQUIRE_VIRTUALENV", "0"), ("PIP_ROOT_USER_ACTION", "ignore")]
+        {
+            env.insert(name.into(), value.into());
+        }
+        env.insert("PIP_DISABLE_PIP_VERSION_CHECK".into(), "1".into());
+        env
+    }
+
+    fn config(&self) -> Result<&UvConfig, Failure> {
+        if let Some(config) = self.config.get() {
+            return Ok(config);
+        }
+        let list = self
+            .pip()?
+            .args(["config", "list"])
+            .run(&self.build.log)
+            .map_err(|failure| errors::pip_config(&failure))?;
+        let config = PipConfig::parse(&list).to_uv(&self.build.env);
+        if !config.left_out.is_empty() {
+            self.build.log.step(format_args!(
+                "pip settings that uv has no counterpart for: {}",
+                config.left_out.join(", ")
+            ));
+        }
+        Ok(self.config.get_or_init(|| config))
+    }
+
+    /// `uv pip <verb>` with all that pip is configured with.
+    pub(crate) fn uv_pip(&self, verb: &str) -> Result<Tool, Failure> {
+        let config = self.config()?;
+        Ok(self.uv()?.args(["pip", verb]).args(&config.args))
+    }
+
+    /// `uv` with its environment, in the app's folder.
+    pub(crate) fn uv(&self) -> Result<Tool, Failure> {
+        let config = self.config()?;
+        let mut env = self.build.env.clone();
+        for name in [
+            "VIRTUAL_ENV",
+            "CONDA_PREFIX",
+            "PYTHONPATH",
+            "PYTHONHOME",
+            "UV_PROJECT_ENVIRONMENT",
+            "UV_SYSTEM_PYTHON",
+        ] {
+            env.remove(OsStr::new(name));
+        }
+        let own = [
+            ("UV_LINK_MODE", "copy"), // the cache is another layer, and a hard link would tie the two
+            ("UV_NO_PROGRESS", "true"), // the platform draws bars
+            ("UV_PYTHON_DOWNLOADS", "never"), // an interpreter is the base's business
+            ("UV_NO_MANAGED_PYTHON", "true"),
+            ("UV_NO_COLOR", "1"),
+            ("NO_COLOR", "1"),
+            ("PYC_INVALIDATION_MODE", "UNCHECKED_HASH"), // no time in a .pyc, and no look at the source at start
+            ("PYTHONHASHSEED", "0"),
+            ("SOURCE_DATE_EPOCH", "315532801"),
+        ];
+        let translated =
+            self.requirement_env.iter().chain(&config.env).map(|(name, value)| (*name, value.as_str()));
+        for (name, value) in own.into_iter().chain(translated) {
+            env.insert(name.into(), value.into());
+        }
+        let tool = Tool::new(&self.program, &env).env("UV_CACHE_DIR", &self.cache).in_dir(&self.build.app);
+        Ok(tool.secrets(config.secrets.clone()).secrets(self.requirement_secrets.clone()))
+    }
+}
+
+/// A folder for lists that uv reads; nothing of it is left, whatever happens.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// An empty folder, where temporary files go.
+    pub(crate) fn new(build: &Build) -> Result<Self, Failure> {
+        let name = format!("packlight-python-{}", std::process::id());
+        let path = Path::new(build.var("TMPDIR").unwrap_or("/tmp")).join(name);
+        buildpack::atomic::remove(&path)?;
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Writes a file in it.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Failure> {
+        let path = self.0.join(name);
+        fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    /// The path of a file in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // The room's temporary files vanish with the room.
+        let _ = buildpack::atomic::remove(&self.0);
+    }
+}
+
+fn find_wheel(dir: &Path) -> Result<PathBuf, Failure> {
+    let mut wheels: Vec<PathBuf> = match fs::read_dir(dir) {
+        Ok(list) => list.filter_map(|it| Some(it.ok()?.path())).filter(|it| is_pip(it)).collect(),
+        Err(_) => Vec::new(),
+    };
+    wheels.sort();
+    wheels.pop().ok_or_else(|| errors::no_pip(&dir.display().to_string()).into())
+}
+
+fn is_pip(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("pip-") && name.ends_with(".whl")
+}
+
+/// A failure of uv, explained.
+pub(crate) fn explained(failure: &ToolFailure, about: &crate::explain::About) -> Failure {
+    crate::explain::explain(failure, about).into()
+}

@@ -1,0 +1,43 @@
+//! What every buildpack of ours is written on: inputs as values, layers, the plan, locks, the user's errors, the log.
+//! It knows no language and no vendor, has no network code, and is not the lifecycle that runs buildpacks.
+//! Open [`program`] next: what a buildpack is, and the one place that reads the environment and prints.
+//!
+//! A buildpack's `main.rs` is two functions and one line:
+//!
+//! ```no_run
+//! use buildpack::{Build, Built, Detect, Detected, Failure, Program};
+//!
+//! fn detect(context: &Detect) -> Result<Detected, Failure> {
+//!     if context.app.join("marker").exists() { Ok(Detected::pass()) } else { Ok(Detected::Fail) }
+//! }
+//!
+//! fn build(_: &Build) -> Result<Built, Failure> {
+//!     Ok(Built::default())
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     buildpack::run(&Program { detect, build })
+//! }
+//! ```
+
+pub mod atomic;
+pub mod context;
+pub mod digest;
+pub mod error;
+pub mod layer;
+pub mod lock;
+pub mod log;
+pub mod program;
+pub mod sbom;
+pub mod tool;
+
+pub use cnb::env::Environment;
+pub use cnb::launch::{Command, Label, LaunchToml, Process, Slice};
+pub use cnb::layer::LayerTypes;
+pub use cnb::plan::{Alternative, BuildPlan, BuildpackPlan, Provide, Require};
+pub use context::{Binding, Context};
+pub use error::{Failure, UserError};
+pub use layer::{Decision, EnvOperator, EnvScope, Layer, State};
+pub use log::Log;
+pub use program::{Build, Built, Detect, Detected, Program, run};
+pub use tool::{Tool, ToolFailure};
