@@ -1,0 +1,229 @@
+//! `packlight build`.
+
+use super::Here;
+use crate::environment;
+use crate::exit_code::ExitCode;
+use crate::failure::{Failure, not_yet};
+use crate::render::summary;
+use clap::{Args, ValueEnum};
+use platform::build::{BuildRequest, Locking};
+use platform::output::Output;
+use platform::{ImageName, Network};
+use std::path::PathBuf;
+
+/// Which agents an image gets, for the agents' buildpack.
+const AGENT_VARIABLE: &str = "PACKLIGHT_AGENT";
+
+const EXAMPLES: &str = "\
+Examples:
+  In the app's folder; the image is in the store, and in the Docker engine where there is one.
+      packlight build my-app
+
+  Another folder, another name for the same image, into a file that `docker load` reads.
+      packlight build my-app --path ./web --tag my-app:1.4 --output docker-archive:my-app.tar
+
+  Tell the buildpacks something: here, which Python.
+      packlight build my-app -e BP_CPYTHON_VERSION=3.11
+
+  The same image everywhere: keep the lock beside the source, in version control.
+      packlight build my-app --lock
+  Newer versions of everything that the lock holds.
+      packlight build my-app --update --lock";
+
+/// Make an image of an app's source
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The image's name, such as my-app, my-app:1.4 or registry.example.com/team/my-app
+    name: String,
+    /// The app's folder
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    path: PathBuf,
+    /// Where the image goes besides the store: docker, oci:DIR, oci-archive:FILE, docker-archive:FILE, or nowhere
+    /// (store) [default: the Docker engine, where one answers]
+    #[arg(long, short, value_name = "WHERE", value_parser = output)]
+    output: Vec<Output>,
+    /// A variable for the buildpacks; `-e NAME` takes the value from here
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Variables for the buildpacks, one NAME=VALUE a line
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// A further name for the image
+    #[arg(long, short, value_name = "NAME")]
+    tag: Vec<String>,
+    /// The process type that the image starts, in place of the buildpacks' choice
+    #[arg(long, value_name = "TYPE")]
+    default_process: Option<String>,
+    /// The APM agents of the image; `none` leaves them out [default: opentelemetry]
+    #[arg(long, value_name = "AGENT", value_delimiter = ',')]
+    agent: Vec<String>,
+    /// What buildpacks reach while they build
+    #[arg(long, value_enum, default_value_t, value_name = "NETWORK")]
+    network: Reach,
+    /// Leave the layers that the last build kept aside
+    #[arg(long)]
+    clear_cache: bool,
+    /// Write packlight.lock, which says what this image is made of, beside the source
+    #[arg(long)]
+    lock: bool,
+    /// Take newer versions than those that the last build settled on
+    #[arg(long)]
+    update: bool,
+    /// Show where the time went
+    #[arg(long)]
+    timings: bool,
+    /// The same as --verbose
+    #[arg(short = 'v')]
+    pub(crate) more: bool,
+    /// Another builder (not yet)
+    #[arg(long, value_name = "IMAGE", hide_short_help = true)]
+    builder: Option<String>,
+    /// Push the image to its registry (not yet)
+    #[arg(long, hide_short_help = true)]
+    publish: bool,
+    /// The machine that the image is for: linux/amd64 (linux/arm64: not yet)
+    #[arg(long, value_name = "OS/ARCH", hide_short_help = true)]
+    platform: Option<String>,
+}
+
+/// What buildpacks reach while they build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Reach {
+    /// What this machine reaches.
+    #[default]
+    Host,
+    /// Nothing.
+    None,
+}
+
+pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    refuse_promises(arguments)?;
+    let request = request(here, arguments)?;
+    let begin = std::time::Instant::now();
+    let world = here.world()?;
+    let built = platform::build::build(&world, &request, &|event| here.screen.event(event))?;
+    if arguments.timings {
+        here.screen.timings(begin.elapsed());
+    }
+    here.screen.result(
+        "built",
+        &built,
+        |styles| summary::text(&built, begin.elapsed(), *styles),
+        &built.digest,
+    );
+    Ok(ExitCode::OK)
+}
+
+fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failure> {
+    let mut names = here.names(std::slice::from_ref(&arguments.name))?;
+    names.extend(here.names(&arguments.tag)?);
+    let mut names = names.into_iter();
+    let name: ImageName = names.next().ok_or_else(|| Failure::usage("the image needs a name"))?;
+    let mut env = environment::resolve(&arguments.env_file, &arguments.env, &here.env)?;
+    if let Some(agents) = agents(&arguments.agent)? {
+        env.push((AGENT_VARIABLE.to_owned(), agents));
+    }
+    let switch = |on: bool| on.then_some(());
+    Ok(BuildRequest {
+        name,
+        tags: names.collect(),
+        path: arguments.path.clone(),
+        env,
+        outputs: if arguments.output.is_empty() {
+            vec![Output::DockerIfThere]
+        } else {
+            arguments.output.clone()
+        },
+        default_process: arguments.default_process.clone(),
+        network: match arguments.network {
+            Reach::Host => Network::Host,
+            Reach::None => Network::None,
+        },
+        clear_cache: arguments.clear_cache,
+        locking: Locking::from_switches(switch(arguments.lock), switch(arguments.update)),
+    })
+}
+
+fn output(text: &str) -> Result<Output, String> {
+    let (kind, path) = text.split_once(':').map_or((text, ""), |(kind, path)| (kind, path));
+    let path = || match path {
+        "" => Err(format!("`{text}` lacks its path: {kind}:PATH")),
+        path => Ok(PathBuf::from(path)),
+    };
+    match kind {
+        "store" if !text.contains(':') => Ok(Output::Store),
+        "docker" if !text.contains(':') => Ok(Output::Docker),
+        "oci" => path().map(Output::Layout),
+        "oci-archive" => path().map(Output::OciArchive),
+        "docker-archive" => path().map(Output::DockerArchive),
+        _ => Err("it is store, docker, oci:DIR, oci-archive:FILE or docker-archive:FILE".to_owned()),
+    }
+}
+
+/// The value of the agents' variable; none when the user did not say.
+fn agents(asked: &[String]) -> Result<Option<String>, Failure> {
+    const LATER: &[&str] =
+        &["datadog", "newrelic", "new-relic", "elastic", "dynatrace", "appdynamics", "splunk"];
+    for agent in asked {
+        match agent.as_str() {
+            "none" if asked.len() > 1 => {
+                return Err(Failure::usage("`--agent none` and another agent exclude each other"));
+            }
+            "none" | "opentelemetry" => {}
+            later if LATER.contains(&later) => {
+                return Err(not_yet(&format!("the agent {later}"))
+                    .hint("`--agent opentelemetry` sends OTLP, which most vendors take"));
+            }
+            other => {
+                return Err(Failure::usage(&format!(
+                    "there is no agent `{other}`: there are opentelemetry and none"
+                )));
+            }
+        }
+    }
+    Ok((!asked.is_empty()).then(|| asked.join(",")))
+}
+
+fn refuse_promises(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(builder) = &arguments.builder {
+        return Err(not_yet(&format!("another builder ({builder})"))
+            .hint("without --builder, Packlight's own buildpacks build Python apps"));
+    }
+    if arguments.publish {
+        return Err(not_yet("pushing to a registry").hint(
+            "`--output oci:DIR`, then `skopeo copy oci:DIR docker://REGISTRY/NAME`; or `docker push` from the engine",
+        ));
+    }
+    match arguments.platform.as_deref() {
+        None | Some("linux/amd64") => Ok(()),
+        Some(other) => {
+            Err(not_yet(&format!("an image for {other}")).hint("images are for linux/amd64 today"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_named_by_kind_and_path() {
+        assert_eq!(output("docker"), Ok(Output::Docker));
+        assert_eq!(output("oci:a:b"), Ok(Output::Layout("a:b".into())));
+        assert_eq!(output("oci-archive:x.tar"), Ok(Output::OciArchive("x.tar".into())));
+        assert_eq!(output("docker-archive:x.tar"), Ok(Output::DockerArchive("x.tar".into())));
+        assert!(output("oci").unwrap_err().contains("lacks its path"));
+        assert!(output("docker:x").unwrap_err().contains("it is store, docker, oci:DIR"));
+    }
+
+    #[test]
+    fn an_agent_is_known_promised_or_refused() {
+        let ask = |names: &[&str]| agents(&names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+        assert_eq!(ask(&[]).unwrap(), None);
+        assert_eq!(ask(&["none"]).unwrap().as_deref(), Some("none"));
+        assert_eq!(ask(&["datadog"]).unwrap_err().code, ExitCode::NOT_YET);
+        assert_eq!(ask(&["none", "opentelemetry"]).unwrap_err().code, ExitCode::USAGE);
+        assert_eq!(ask(&["opentelemtry"]).unwrap_err().code, ExitCode::USAGE);
+    }
+}

@@ -1,0 +1,103 @@
+//! The application directory after a build: the source with what the buildpacks changed in it.
+//!
+//! The changes lie in an overlay's upper directory; this file reads the kernel's notes in it
+//! (<https://docs.kernel.org/filesystems/overlayfs.html>, "whiteouts and opaque directories").
+
+use crate::source::Source;
+use lifecycle::{AppSource, AppTree};
+use std::collections::BTreeSet;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+/// The application as it goes into the image.
+///
+/// # Errors
+/// When the changes cannot be read.
+pub(crate) fn after_build(source: &Source, upper: &Path) -> std::io::Result<AppSource> {
+    let mut changes = Changes { hidden: source.left_out.clone(), notes: BTreeSet::new() };
+    changes.read(upper, Path::new(""))?;
+    Ok(AppSource {
+        trees: vec![
+            AppTree { host: source.dir.clone(), skip: changes.hidden },
+            AppTree { host: upper.to_owned(), skip: changes.notes },
+        ],
+        modes: oci::Modes::Normalise,
+    })
+}
+
+struct Changes {
+    /// What of the source is gone or replaced.
+    hidden: BTreeSet<PathBuf>,
+    /// What of the upper directory is a note of the kernel's and no file.
+    notes: BTreeSet<PathBuf>,
+}
+
+impl Changes {
+    fn read(&mut self, dir: &Path, relative: &Path) -> std::io::Result<()> {
+        for entry in fs_err::read_dir(dir)? {
+            let entry = entry?;
+            let path = relative.join(entry.file_name());
+            let kind = entry.file_type()?;
+            if kind.is_char_device() && entry.metadata()?.rdev() == 0 {
+                self.notes.insert(path.clone());
+                self.hidden.insert(path);
+            } else if kind.is_dir() {
+                if is_opaque(&entry.path()) {
+                    self.hidden.insert(path.clone());
+                }
+                self.read(&entry.path(), &path)?;
+            } else {
+                self.hidden.insert(path);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a directory hides the one below it. The note is in the `user.` space when an ordinary user made the overlay.
+fn is_opaque(dir: &Path) -> bool {
+    let mut value = [0_u8; 1];
+    ["user.overlay.opaque", "trusted.overlay.opaque"]
+        .iter()
+        .any(|name| matches!(rustix::fs::lgetxattr(dir, *name, &mut value[..]), Ok(1)) && value[0] == b'y')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cnb::project::Project;
+
+    #[test]
+    fn what_a_buildpack_removed_or_replaced_is_hidden_and_the_notes_are_no_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let (lower, upper) = (dir.path().join("lower"), dir.path().join("upper"));
+        fs_err::create_dir_all(lower.join("old")).unwrap();
+        fs_err::create_dir_all(upper.join("old")).unwrap();
+        fs_err::create_dir_all(upper.join("kept")).unwrap();
+        fs_err::write(upper.join("replaced"), "new").unwrap();
+        fs_err::write(upper.join("kept/added"), "new").unwrap();
+        rustix::fs::setxattr(upper.join("old"), "user.overlay.opaque", b"y", rustix::fs::XattrFlags::empty())
+            .unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            upper.join("gone"),
+            rustix::fs::FileType::CharacterDevice,
+            rustix::fs::Mode::empty(),
+            0,
+        )
+        .unwrap();
+        let source = Source {
+            dir: lower,
+            left_out: [PathBuf::from(".git")].into(),
+            project: Project::default(),
+            lock: None,
+            notices: Vec::new(),
+        };
+        let app = after_build(&source, &upper).unwrap();
+        let skipped = |tree: usize| -> Vec<String> {
+            app.trees[tree].skip.iter().map(|it| it.display().to_string()).collect()
+        };
+        assert_eq!(skipped(0), [".git", "gone", "kept/added", "old", "replaced"]);
+        assert_eq!(skipped(1), ["gone"]);
+    }
+}

@@ -1,0 +1,172 @@
+//! What the platform hands to the buildpacks, and takes back: `/platform`, the lock and its fragments.
+
+use super::{BuildError, BuildRequest};
+use crate::lock::Lock;
+use crate::machine::{Machine, ROOM_HOME};
+use crate::source::Source;
+use crate::vcs::Vcs;
+use cnb::env::Environment;
+use cnb::project::Project;
+use lifecycle::beneath::{Beneath, Entry};
+use lifecycle::{Dir, HostOwner};
+use oci::AppDir;
+use rustix::fs::FileType;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+pub(super) use crate::base::update::LOCK_FILE;
+/// What a build records for the next.
+pub(super) const CACHE_FILE: &str = "cache.json";
+
+/// The name and type of the binding through which the buildpacks get the lock, and of the layer in which each
+/// leaves its part.
+const LOCK_BINDING: &str = "packlight-lock";
+pub(super) const LOCK_LAYER: &str = "lock";
+
+/// What is handed over.
+pub(super) struct Handover {
+    /// The lock that this build goes by.
+    pub(super) lock: Lock,
+    env: BTreeMap<String, String>,
+}
+
+impl Handover {
+    pub(super) fn prepare(
+        request: &BuildRequest,
+        source: &Source,
+        app_dir: &AppDir,
+        vcs: &Vcs,
+        machine: &Machine,
+    ) -> Result<Self, BuildError> {
+        let lock = match (&source.lock, request.locking.forgets()) {
+            (_, true) => Lock::default(),
+            (Some(text), false) => Lock::parse(&source.dir.join(LOCK_FILE).display().to_string(), text)?,
+            (None, false) => Lock::load(&app_dir.path().join(LOCK_FILE))?.unwrap_or_default(),
+        };
+        // Later ones win: what the user says on the command line, over the project's word, over what we know.
+        let mut env = machine.env.clone();
+        env.extend(identity(request, &source.project, vcs));
+        env.extend(source.project.env.iter().cloned());
+        env.extend(request.env.iter().cloned());
+        Ok(Self { lock, env })
+    }
+
+    /// Writes the platform directory.
+    ///
+    /// Its files may hold a password of the user's own index. They are only for the room: the directory above is not
+    /// for other users of this machine.
+    pub(super) fn write(&self, dir: &Path) -> Result<(), BuildError> {
+        fs_err::create_dir_all(dir.join("env"))?;
+        fs_err::create_dir_all(dir.join("bindings"))?;
+        for (name, value) in &self.env {
+            if name.is_empty() || name.contains('/') || name.contains('\0') {
+                continue;
+            }
+            fs_err::write(dir.join("env").join(name), value)?;
+        }
+        if self.lock != Lock::default() {
+            let binding = dir.join("bindings").join(LOCK_BINDING);
+            fs_err::create_dir(&binding)?;
+            fs_err::write(binding.join("type"), LOCK_BINDING)?;
+            fs_err::write(binding.join(LOCK_FILE), self.lock.print()?)?;
+        }
+        open_to_the_room(dir)?;
+        Ok(())
+    }
+}
+
+/// Whatever the caller's umask, the room's user can read the directory.
+fn open_to_the_room(path: &Path) -> std::io::Result<()> {
+    let is_dir = fs_err::symlink_metadata(path)?.is_dir();
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(if is_dir { 0o755 } else { 0o644 }))?;
+    if is_dir {
+        for entry in fs_err::read_dir(path)? {
+            open_to_the_room(&entry?.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Who the app is, in the names that Paketo's image-labels buildpack made known.
+fn identity(request: &BuildRequest, project: &Project, vcs: &Vcs) -> BTreeMap<String, String> {
+    let title = request.name.repository.rsplit('/').next().map(str::to_owned);
+    [
+        ("BP_OCI_TITLE", title),
+        ("BP_OCI_VERSION", project.version.clone()),
+        ("BP_OCI_SOURCE", project.source_url.clone().or_else(|| vcs.url.clone())),
+        ("BP_OCI_REVISION", vcs.revision.clone()),
+        ("BP_OCI_REF_NAME", vcs.branch.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    .collect()
+}
+
+/// The environment of the build image.
+pub(super) fn base_env() -> Environment {
+    [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", ROOM_HOME)]
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
+}
+
+/// The value of `io.buildpacks.project.metadata`.
+///
+/// <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#project-metadata>
+pub(super) fn project_metadata(vcs: &Vcs, project: &Project) -> serde_json::Value {
+    match (&vcs.revision, &project.version) {
+        (Some(commit), _) => serde_json::json!({"source": {
+            "type": "git",
+            "version": {"commit": commit},
+            "metadata": {"refs": vcs.branch.iter().collect::<Vec<_>>(), "url": vcs.url},
+        }}),
+        (None, Some(version)) => serde_json::json!({"source": {
+            "type": "project",
+            "version": {"declared": version},
+            "metadata": {"url": project.source_url},
+        }}),
+        (None, None) => serde_json::json!({}),
+    }
+}
+
+/// Whom the room's directories belong to: this machine's id of the room's user.
+pub(super) fn host_owner(dir: &Path) -> Result<Option<HostOwner>, BuildError> {
+    let metadata = fs_err::metadata(dir)?;
+    let ours = rustix::process::geteuid().as_raw();
+    Ok((metadata.uid() != ours).then(|| HostOwner { uid: metadata.uid(), gid: metadata.gid() }))
+}
+
+/// Takes the parts of the lock that the buildpacks left. A buildpack's files may be hostile: they are opened beneath
+/// the layers directory, following no link.
+pub(super) fn add_fragments(lock: &mut Lock, layers: &Dir) -> Result<(), BuildError> {
+    let layers = Beneath::open(layers)?;
+    for buildpack in directories(&layers)? {
+        let Some(layer) = layers.dir(&buildpack)?.map(|it| it.dir(LOCK_LAYER)).transpose()?.flatten() else {
+            continue;
+        };
+        if let Some(bytes) = layer.read(LOCK_FILE)? {
+            let file = layer.name().join(LOCK_FILE);
+            lock.add_fragment(&file.display().to_string(), &String::from_utf8_lossy(&bytes))?;
+        }
+    }
+    Ok(())
+}
+
+fn directories(layers: &Beneath) -> Result<Vec<OsString>, BuildError> {
+    let is_dir = |it: &Entry| it.kind == FileType::Directory;
+    Ok(layers.entries()?.into_iter().filter(is_dir).map(|it| it.name).collect())
+}
+
+/// Writes the lock beside the source, whole or not at all.
+pub(super) fn write_beside(file: &Path, text: &str) -> Result<(), BuildError> {
+    let dir = file.parent().unwrap_or(Path::new("."));
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".packlight.lock.")
+        .permissions(std::fs::Permissions::from_mode(0o644))
+        .tempfile_in(dir)?;
+    std::io::Write::write_all(&mut temporary, text.as_bytes())?;
+    temporary.persist(file).map_err(|error| error.error)?;
+    Ok(())
+}

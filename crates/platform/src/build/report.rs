@@ -1,0 +1,141 @@
+//! What a build made, and why it made nothing.
+
+use super::BuildRequest;
+use crate::base::{Base, BaseError};
+use crate::lock::LockError;
+use crate::output::{OutputError, Written};
+use crate::source::SourceError;
+use cnb::metadata::BuildMetadata;
+use serde::Serialize;
+
+/// The label in which an agent's buildpack says what it put into the image, for people.
+const AGENT_LABEL: &str = "io.packlight.agent";
+
+/// What a build made.
+#[derive(Debug, Clone, Serialize)]
+pub struct Built {
+    /// The image's name, as people write it.
+    pub name: String,
+    /// The manifest's digest.
+    pub digest: String,
+    /// Compressed bytes of all layers.
+    pub size: u64,
+    /// Compressed bytes of the base's layers.
+    pub base_size: u64,
+    /// The base: release and number of packages.
+    pub base: String,
+    /// The other layers: what, compressed bytes, whether the last build's was taken.
+    pub layers: Vec<BuiltLayer>,
+    /// Process types.
+    pub processes: Vec<BuiltProcess>,
+    /// The process type that the image starts.
+    pub default_process: Option<String>,
+    /// What the agent's buildpack says of its agent.
+    pub agent: Option<String>,
+    /// Where the image went besides the store.
+    pub outputs: Vec<Written>,
+}
+
+/// One layer above the base.
+#[derive(Debug, Clone, Serialize)]
+pub struct BuiltLayer {
+    /// What it is, such as `packlight/python:venv`.
+    pub name: String,
+    /// Compressed bytes.
+    pub size: u64,
+    /// Whether the last build's was taken, unread.
+    pub reused: bool,
+}
+
+/// One process type.
+#[derive(Debug, Clone, Serialize)]
+pub struct BuiltProcess {
+    /// Its name.
+    pub name: String,
+    /// Its command with its default arguments.
+    pub command: Vec<String>,
+}
+
+pub(super) fn built(
+    request: &BuildRequest,
+    base: &Base,
+    exported: &lifecycle::Exported,
+    metadata: &BuildMetadata,
+    outputs: Vec<Written>,
+) -> Built {
+    let config = &exported.image.config().config;
+    let default = config.entrypoint.first().and_then(|it| it.strip_prefix("/cnb/process/"));
+    Built {
+        name: request.name.short(),
+        digest: exported.image.digest().to_string(),
+        size: exported.image.size(),
+        base_size: base.run_image.size(),
+        base: format!("Debian {}, {} packages", base.lock.release, base.lock.run.len()),
+        layers: exported
+            .layers
+            .iter()
+            .map(|it| BuiltLayer { name: it.name.clone(), size: it.size, reused: it.reused })
+            .collect(),
+        processes: metadata
+            .processes
+            .iter()
+            .map(|it| BuiltProcess {
+                name: it.kind.clone(),
+                command: it.command.0.iter().chain(&it.args).cloned().collect(),
+            })
+            .collect(),
+        default_process: default.map(str::to_owned),
+        agent: config.labels.get(AGENT_LABEL).cloned(),
+        outputs,
+    }
+}
+
+/// Why a build made nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// This machine does not allow the sandbox.
+    #[error(transparent)]
+    Forbidden(#[from] sandbox::Forbidden),
+    /// The source cannot be built.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The store could not do its part.
+    #[error(transparent)]
+    Store(#[from] oci::StoreError),
+    /// The previous image cannot be read.
+    #[error(transparent)]
+    Analyze(#[from] lifecycle::AnalyzeError),
+    /// No buildpack takes the app, or one failed to say.
+    #[error(transparent)]
+    Detect(#[from] lifecycle::DetectError),
+    /// The buildpacks cannot be read.
+    #[error(transparent)]
+    Catalogue(#[from] lifecycle::CatalogueError),
+    /// There is no base.
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    /// The cached layers could not be made ready.
+    #[error(transparent)]
+    Restore(#[from] lifecycle::RestoreError),
+    /// A buildpack failed.
+    #[error(transparent)]
+    Build(#[from] lifecycle::BuildError),
+    /// The image could not be written.
+    #[error(transparent)]
+    Export(#[from] lifecycle::ExportError),
+    /// The lock cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The image is in the store, but did not get where it should go.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The sandbox could not be made ready.
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::SandboxError),
+    /// What a buildpack left cannot be read.
+    #[error(transparent)]
+    Left(#[from] lifecycle::beneath::BeneathError),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}

@@ -1,0 +1,123 @@
+//! Where an image goes besides the store: an engine, a layout, an archive.
+
+use crate::build::BuildRequest;
+use crate::event::{Event, Events};
+use crate::settings;
+use crate::world::World;
+use oci::docker::Progress;
+use oci::{Image, ImageName};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// One place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Nowhere else.
+    Store,
+    /// The Docker engine; without one, the build fails.
+    Docker,
+    /// The Docker engine, when there is one.
+    DockerIfThere,
+    /// An OCI image layout.
+    Layout(PathBuf),
+    /// An OCI image layout as one tar.
+    OciArchive(PathBuf),
+    /// What `docker load` reads.
+    DockerArchive(PathBuf),
+}
+
+/// An image that went somewhere.
+#[derive(Debug, Clone, Serialize)]
+pub struct Written {
+    /// `docker`, `oci`, `oci-archive` or `docker-archive`.
+    pub kind: &'static str,
+    /// The engine, or the path.
+    pub place: String,
+    /// The image's id there, where it has one.
+    pub id: Option<String>,
+}
+
+/// Why an image did not get where it should go.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// There is no engine.
+    #[error(
+        "no Docker engine answers at {0}; start it, or leave `--output docker` out: the image is in the store"
+    )]
+    NoEngine(String),
+    /// The engine could not take it.
+    #[error("the Docker engine could not take the image, which is in the store")]
+    Engine(#[from] oci::docker::DockerError),
+    /// The file or folder could not be written.
+    #[error("{} could not be written; the image is in the store", place.display())]
+    Write {
+        /// Where.
+        place: PathBuf,
+        /// Why.
+        source: oci::StoreError,
+    },
+}
+
+/// Hands an image over to every place that the request names.
+///
+/// # Errors
+/// With the first place that cannot take it.
+pub fn hand_over(
+    world: &World,
+    image: &Image,
+    request: &BuildRequest,
+    events: Events<'_>,
+) -> Result<Vec<Written>, OutputError> {
+    let names: Vec<ImageName> = request.names().cloned().collect();
+    let mut written = Vec::new();
+    for output in &request.outputs {
+        match output {
+            Output::Store => {}
+            Output::Docker => written.push(docker(world, image, &names, events)?.ok_or_else(|| {
+                OutputError::NoEngine(engine_host(world).unwrap_or_else(|| "its default socket".to_owned()))
+            })?),
+            Output::DockerIfThere => written.extend(docker(world, image, &names, events)?),
+            Output::Layout(path) => {
+                oci::layout::write(&world.store, image, &request.name, path)
+                    .map_err(|source| OutputError::Write { place: path.clone(), source })?;
+                written.push(file("oci", path));
+            }
+            Output::OciArchive(path) => {
+                oci::layout::write_archive(&world.store, image, &request.name, path)
+                    .map_err(|source| OutputError::Write { place: path.clone(), source })?;
+                written.push(file("oci-archive", path));
+            }
+            Output::DockerArchive(path) => {
+                oci::docker_archive::write_file(&world.store, image, &names, path)
+                    .map_err(|source| OutputError::Write { place: path.clone(), source })?;
+                written.push(file("docker-archive", path));
+            }
+        }
+    }
+    Ok(written)
+}
+
+fn file(kind: &'static str, path: &std::path::Path) -> Written {
+    Written { kind, place: path.display().to_string(), id: None }
+}
+
+fn engine_host(world: &World) -> Option<String> {
+    settings::text(&world.env, "DOCKER_HOST")
+}
+
+fn docker(
+    world: &World,
+    image: &Image,
+    names: &[ImageName],
+    events: Events<'_>,
+) -> Result<Option<Written>, OutputError> {
+    let host = engine_host(world);
+    let Some(engine) = oci::docker::Engine::connect(host.as_deref())? else { return Ok(None) };
+    let id = engine.load(&world.store, image, names, &mut |progress| {
+        if let Progress::Sending { layers, of, bytes } = progress {
+            events(Event::Sending { layers, of, bytes });
+        }
+    })?;
+    let place = host.unwrap_or_else(|| "the Docker engine".to_owned());
+    Ok(Some(Written { kind: "docker", place, id: Some(id) }))
+}

@@ -1,0 +1,175 @@
+//! The build's room: what detect and build see as `/`, and the capability to run programs in it.
+
+use crate::machine::{Machine, ROOM_HOME};
+use lifecycle::{ExitStatus, Invocation, Phase, RunError, Stream};
+use sandbox::{Access, Exit, Identity, Mount, Network, Process, Room, Stdio, Upper};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+/// The build user of our bases (`CNB_USER_ID`, `CNB_GROUP_ID`).
+pub(crate) const BUILD_USER: Identity = Identity { uid: 1000, gid: 1000 };
+
+/// Where things are inside.
+pub(crate) mod inside {
+    /// The application.
+    pub(crate) const APP: &str = "/workspace";
+    /// The layers.
+    pub(crate) const LAYERS: &str = "/layers";
+    /// What the platform hands over.
+    pub(crate) const PLATFORM: &str = "/platform";
+    /// The buildpacks.
+    pub(crate) const BUILDPACKS: &str = "/cnb/buildpacks";
+    /// The image extensions.
+    pub(crate) const EXTENSIONS: &str = "/cnb/extensions";
+    /// Where plans are handed over.
+    pub(crate) const WORK: &str = "/cnb/work";
+}
+
+/// What a build's room is made of, as paths of this machine.
+#[derive(Debug, Clone)]
+pub(crate) struct BuildRoom {
+    /// The trees of the build base, topmost first; empty while the base is not known (then only detect can run).
+    pub(crate) base: Vec<PathBuf>,
+    /// The source, read-only, and above it what hides the parts that are left out; topmost first.
+    pub(crate) source: Vec<PathBuf>,
+    /// What changes in the application directory, thrown away after the build.
+    pub(crate) app_changes: Changes,
+    /// Where changes that a `bin/detect` makes go, against the specification: nobody sees them.
+    pub(crate) detect_changes: PathBuf,
+    /// The layers.
+    pub(crate) layers: PathBuf,
+    /// `env/` and `bindings/`.
+    pub(crate) platform: PathBuf,
+    /// Where plans are handed over.
+    pub(crate) work: PathBuf,
+    /// Buildpacks, `<id>/<version>` each.
+    pub(crate) buildpacks: PathBuf,
+    /// Image extensions, likewise.
+    pub(crate) extensions: PathBuf,
+    /// What the user's machine uses to reach indexes.
+    pub(crate) machine: Machine,
+    /// What of the network is reachable.
+    pub(crate) network: Network,
+}
+
+/// The two directories that an overlay keeps changes in; of two overlays at the same time each needs its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Changes {
+    /// The changes.
+    pub(crate) upper: PathBuf,
+    /// The overlay's own directory.
+    pub(crate) work: PathBuf,
+}
+
+impl Changes {
+    /// Makes the two directories in `dir`, which is made as well.
+    pub(crate) fn within(dir: &Path) -> Result<Self, sandbox::SandboxError> {
+        let changes = Self { upper: dir.join("upper"), work: dir.join("work") };
+        sandbox::own_dir(&changes.upper, BUILD_USER)?;
+        sandbox::own_dir(&changes.work, BUILD_USER)?;
+        Ok(changes)
+    }
+}
+
+impl BuildRoom {
+    fn room(&self, phase: Phase, changes: &Changes) -> Room {
+        let bind = |source: &Path, target: &str, access| Mount::Bind {
+            source: source.to_owned(),
+            target: target.into(),
+            access,
+        };
+        let mut mounts = vec![
+            Mount::Tmpfs { target: "/tmp".into() },
+            bind(&self.buildpacks, inside::BUILDPACKS, Access::ReadOnly),
+            bind(&self.extensions, inside::EXTENSIONS, Access::ReadOnly),
+            bind(&self.platform, inside::PLATFORM, Access::ReadOnly),
+            bind(&self.work, inside::WORK, Access::ReadWrite),
+            bind(&self.layers, inside::LAYERS, Access::ReadWrite),
+            Mount::Overlay {
+                target: inside::APP.into(),
+                lower: self.source.clone(),
+                upper: changes.upper.clone(),
+                work: changes.work.clone(),
+            },
+        ];
+        if phase != Phase::Detect {
+            mounts.push(Mount::Tmpfs { target: ROOM_HOME.into() });
+            mounts.extend(self.machine.mounts.iter().cloned());
+        }
+        Room {
+            // Our buildpacks' detect programs are static and need only the source: the base is not known before
+            // they have said what they want.
+            root: if phase == Phase::Detect { Vec::new() } else { self.base.clone() },
+            upper: Upper::Tmpfs,
+            mounts,
+            user: BUILD_USER,
+            hostname: "packlight".to_owned(),
+            network: if phase == Phase::Detect { Network::None } else { self.network },
+        }
+    }
+}
+
+impl lifecycle::Runner for BuildRoom {
+    fn run(
+        &self,
+        invocation: &Invocation,
+        output: &mut dyn FnMut(Stream, &[u8]),
+    ) -> Result<ExitStatus, RunError> {
+        let mut argv = vec![invocation.program.clone().into_os_string()];
+        argv.extend(invocation.args.iter().cloned());
+        let process = Process {
+            argv,
+            env: invocation.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            cwd: invocation.cwd.clone(),
+            stdin: Stdio::Null,
+            stdout: Stdio::Pipe,
+            stderr: Stdio::Pipe,
+        };
+        let failed = |error: sandbox::SandboxError| RunError(error.to_string());
+        let changes = match invocation.phase {
+            Phase::Detect => {
+                let own = self.detect_changes.join(cnb::id::escape(&invocation.who));
+                Changes::within(&own).map_err(failed)?
+            }
+            _ => self.app_changes.clone(),
+        };
+        run(&self.room(invocation.phase, &changes), &process, output).map_err(failed)
+    }
+}
+
+/// Runs a program to its end and passes on what it prints.
+///
+/// # Errors
+/// When the room could not be made or the program not started.
+pub(crate) fn run(
+    room: &Room,
+    process: &Process,
+    output: &mut dyn FnMut(Stream, &[u8]),
+) -> Result<ExitStatus, sandbox::SandboxError> {
+    let mut running = room.start(process)?;
+    let (sender, receiver) = mpsc::channel();
+    let (out, err) = (running.stdout.take(), running.stderr.take());
+    std::thread::scope(|scope| {
+        let (err_sender, out_sender) = (sender.clone(), sender);
+        scope.spawn(move || forward(out, Stream::Out, &out_sender));
+        scope.spawn(move || forward(err, Stream::Err, &err_sender));
+        for (stream, bytes) in receiver {
+            output(stream, &bytes);
+        }
+    });
+    Ok(match running.wait()? {
+        Exit::Code(code) => ExitStatus::Code(code),
+        Exit::Signal(signal) => ExitStatus::Signal(signal),
+    })
+}
+
+fn forward(pipe: Option<impl Read>, stream: Stream, to: &mpsc::Sender<(Stream, Vec<u8>)>) {
+    let Some(mut pipe) = pipe else { return };
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+        if to.send((stream, buffer[..count].to_vec())).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The app's source: what of a folder goes into a build, and what is left out.
+//!
+//! Nothing is copied: the folder becomes the read-only lower layer of the app directory, and what is left out is
+//! hidden from it.
+
+use cnb::project::Project;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Left out unless `project.toml` brings it back (`exclude = ["!.env"]`, or `include`). Secrets, histories, and what
+/// belongs to the machine it was made on.
+pub const LEFT_OUT: &[&str] = &[".git", ".env", ".env.*", ".venv", "__pycache__", "node_modules"];
+
+/// Never part of the app: the lock is an input of the build, handed to the buildpacks in another way, so that an app
+/// whose lock lies beside it has the same image as one whose lock is in the store.
+const NEVER: &str = "packlight.lock";
+
+/// A source folder that was looked at.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The folder, absolute.
+    pub dir: PathBuf,
+    /// What is left out, relative to the folder; a folder stands for all in it.
+    pub left_out: BTreeSet<PathBuf>,
+    /// `project.toml`, or the defaults.
+    pub project: Project,
+    /// Text of the `packlight.lock` beside the source.
+    pub lock: Option<String>,
+    /// Sentences that the user should read.
+    pub notices: Vec<String>,
+}
+
+/// A source folder that cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// There is nothing at the path.
+    #[error("there is no folder {}; give the app's folder with --path", .0.display())]
+    Missing(PathBuf),
+    /// The path names a file.
+    #[error("{} is a file; --path takes the app's folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// There is nothing in it, or nothing is left of it.
+    #[error("{} holds nothing to build{}", dir.display(), if *all_left_out { ": everything in it is left out (see `include` and `exclude` in project.toml)" } else { "" })]
+    Empty {
+        /// The folder.
+        dir: PathBuf,
+        /// Whether something is there and is all left out.
+        all_left_out: bool,
+    },
+    /// Something in it cannot be read.
+    #[error("the source cannot be read")]
+    Read(#[from] std::io::Error),
+    /// `project.toml` is wrong.
+    #[error(transparent)]
+    Project(#[from] cnb::ParseError),
+    /// A pattern is wrong.
+    #[error("project.toml: the pattern `{pattern}` cannot be understood: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Looks at a source folder. `store` is left out when it lies in the folder: it grows while the app is built.
+///
+/// # Errors
+/// When it is missing, empty or unreadable, or its `project.toml` is wrong.
+pub fn read(path: &Path, store: &Path) -> Result<Source, SourceError> {
+    let metadata = match fs_err::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(SourceError::Missing(path.to_owned()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if !metadata.is_dir() {
+        return Err(SourceError::NotAFolder(path.to_owned()));
+    }
+    let dir = fs_err::canonicalize(path)?;
+    let project = match optional(&dir.join("project.toml"))? {
+        Some(text) => cnb::project::parse("project.toml", &text)?,
+        None => Project::default(),
+    };
+    let rules = Rules::new(&dir, &project)?;
+    let store = fs_err::canonicalize(store).unwrap_or_else(|_| store.to_owned());
+    let mut walk =
+        Walk { rules: &rules, store: &store, left_out: BTreeSet::new(), kept: 0, links: Vec::new() };
+    walk.folder(&dir, Path::new(""))?;
+    if walk.kept == 0 {
+        return Err(SourceError::Empty { dir, all_left_out: !walk.left_out.is_empty() });
+    }
+    let lock = optional(&dir.join(NEVER))?;
+    let (left_out, notices) = (walk.left_out, say(walk.links));
+    Ok(Source { dir, left_out, project, lock, notices })
+}
+
+/// So many links that lead out are named; a folder of thousands is told with one more line.
+const LINKS_NAMED: usize = 5;
+
+fn say(mut links: Vec<String>) -> Vec<String> {
+    if links.len() > LINKS_NAMED {
+        let more = links.len() - LINKS_NAMED;
+        links.truncate(LINKS_NAMED);
+        links.push(format!("{more} more links lead out of the app's folder"));
+    }
+    links
+}
+
+fn optional(file: &Path) -> std::io::Result<Option<String>> {
+    match fs_err::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Which paths are left out. Gitignore syntax, the last match wins, as the project descriptor asks.
+enum Rules {
+    LeaveOut(Gitignore),
+    KeepOnly(Gitignore),
+}
+
+impl Rules {
+    fn new(dir: &Path, project: &Project) -> Result<Self, SourceError> {
+        let patterns = |lists: &[&[String]]| {
+            let mut builder = GitignoreBuilder::new(dir);
+            for pattern in lists.iter().copied().flatten() {
+                builder.add_line(None, pattern).map_err(|error| SourceError::Pattern {
+                    pattern: pattern.clone(),
+                    reason: error.to_string(),
+                })?;
+            }
+            builder
+                .build()
+                .map_err(|error| SourceError::Pattern { pattern: String::new(), reason: error.to_string() })
+        };
+        if project.include.is_empty() {
+            let defaults: Vec<String> = LEFT_OUT.iter().map(|it| (*it).to_owned()).collect();
+            Ok(Self::LeaveOut(patterns(&[&defaults, &project.exclude])?))
+        } else {
+            Ok(Self::KeepOnly(patterns(&[&project.include])?))
+        }
+    }
+
+    fn leaves_out(&self, path: &Path, is_dir: bool) -> bool {
+        if path == Path::new(NEVER) {
+            return true;
+        }
+        match self {
+            Self::LeaveOut(rules) => rules.matched(path, is_dir).is_ignore(),
+            // A folder is entered: something in it may be asked for.
+            Self::KeepOnly(rules) => !is_dir && !rules.matched_path_or_any_parents(path, is_dir).is_ignore(),
+        }
+    }
+}
+
+struct Walk<'a> {
+    rules: &'a Rules,
+    store: &'a Path,
+    left_out: BTreeSet<PathBuf>,
+    kept: usize,
+    links: Vec<String>,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, dir: &Path, inside: &Path) -> Result<(), SourceError> {
+        for entry in fs_err::read_dir(dir)? {
+            let entry = entry?;
+            let relative = inside.join(entry.file_name());
+            let kind = entry.file_type()?;
+            if self.rules.leaves_out(&relative, kind.is_dir()) || entry.path() == self.store {
+                self.left_out.insert(relative);
+            } else if kind.is_dir() {
+                self.folder(&entry.path(), &relative)?;
+            } else {
+                self.kept += 1;
+                if kind.is_symlink() {
+                    self.link(&entry.path(), &relative, inside)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A link that leads out of the folder is kept as it is, and will lead nowhere.
+    fn link(&mut self, path: &Path, relative: &Path, inside: &Path) -> Result<(), SourceError> {
+        let target = fs_err::read_link(path)?;
+        let mut depth = inside.components().count();
+        let leads_out = target.is_absolute()
+            || target.components().any(|part| match part {
+                std::path::Component::ParentDir if depth == 0 => true,
+                std::path::Component::ParentDir => {
+                    depth -= 1;
+                    false
+                }
+                std::path::Component::Normal(_) => {
+                    depth += 1;
+                    false
+                }
+                _ => false,
+            });
+        if leads_out {
+            self.links.push(format!(
+                "the link {} leads out of the app's folder to {}; in the image it will lead there, where the file may be missing",
+                relative.display(),
+                target.display()
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, text).unwrap();
+        }
+        dir
+    }
+
+    fn left_out(source: &Source) -> Vec<&str> {
+        source.left_out.iter().map(|it| it.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn secrets_histories_and_machine_made_folders_are_left_out() {
+        let dir = folder(&[
+            ("app.py", ""),
+            (".git/HEAD", ""),
+            (".env", ""),
+            (".env.local", ""),
+            ("a/__pycache__/x.pyc", ""),
+            ("packlight.lock", "version = 1"),
+        ]);
+        let source = read(dir.path(), Path::new("/nowhere")).unwrap();
+        assert_eq!(left_out(&source), [".env", ".env.local", ".git", "a/__pycache__", "packlight.lock"]);
+        assert_eq!(source.lock.as_deref(), Some("version = 1"));
+    }
+
+    #[test]
+    fn project_toml_leaves_more_out_and_brings_back() {
+        let dir = folder(&[
+            ("app.py", ""),
+            (".env", ""),
+            ("notes.md", ""),
+            ("project.toml", "[build]\nexclude = [\"*.md\", \"!.env\"]\n"),
+        ]);
+        assert_eq!(left_out(&read(dir.path(), Path::new("/nowhere")).unwrap()), ["notes.md"]);
+    }
+
+    #[test]
+    fn a_store_in_the_folder_is_no_source() {
+        let dir = folder(&[("app.py", ""), ("home/store/blob", "")]);
+        let source = read(dir.path(), &dir.path().join("home/store")).unwrap();
+        assert_eq!(left_out(&source), ["home/store"]);
+    }
+
+    #[test]
+    fn include_keeps_only_what_it_names() {
+        let dir = folder(&[
+            ("app.py", ""),
+            ("lib/x.py", ""),
+            ("lib/x.md", ""),
+            ("project.toml", "[build]\ninclude = [\"app.py\", \"lib/*.py\"]\n"),
+        ]);
+        assert_eq!(left_out(&read(dir.path(), Path::new("/nowhere")).unwrap()), ["lib/x.md", "project.toml"]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_built_says_why() {
+        let dir = folder(&[("file", "")]);
+        let say = |path: &Path| read(path, Path::new("/nowhere")).unwrap_err().to_string();
+        assert!(say(&dir.path().join("nowhere")).contains("there is no folder"));
+        assert!(say(&dir.path().join("file")).contains("is a file"));
+        assert!(say(folder(&[]).path()).ends_with("holds nothing to build"));
+        assert!(say(folder(&[(".env", "")]).path()).contains("everything in it is left out"));
+    }
+
+    #[test]
+    fn a_link_out_of_the_folder_is_a_notice() {
+        let dir = folder(&[("a/b.py", "")]);
+        std::os::unix::fs::symlink("../a/b.py", dir.path().join("a/inside")).unwrap();
+        std::os::unix::fs::symlink("../../secret", dir.path().join("a/outside")).unwrap();
+        let notices = read(dir.path(), Path::new("/nowhere")).unwrap().notices;
+        assert_eq!(notices.len(), 1);
+        assert!(notices[0].contains("a/outside"), "{notices:?}");
+    }
+}

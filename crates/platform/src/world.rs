@@ -1,0 +1,88 @@
+//! What every operation works with: the store, the settings, Packlight's own programs and buildpacks.
+
+use crate::payload::{self, PayloadError};
+use crate::settings::{self, Environment, Settings, SettingsError};
+use cnb::order::Order;
+use oci::Store;
+use std::path::{Path, PathBuf};
+
+/// What every operation works with.
+#[derive(Debug)]
+pub struct World {
+    /// The store.
+    pub store: Store,
+    /// What the user has set.
+    pub settings: Settings,
+    /// The user's environment.
+    pub env: Environment,
+    /// Packlight's own launcher, buildpacks and extensions, as files.
+    pub payload_dir: PathBuf,
+    /// The default order.
+    pub order: Order,
+}
+
+/// Why nothing can be worked with.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] oci::StoreError),
+    /// The store is somebody else's.
+    #[error("the store {} belongs to another user of this machine (uid {owner}); take one of your own with --store or PACKLIGHT_STORE", dir.display())]
+    Foreign {
+        /// The store.
+        dir: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// Packlight's own files are not there.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// The order in the payload cannot be read.
+    #[error("the payload's order cannot be read: {0}")]
+    Order(String),
+}
+
+/// Opens the store alone, for what needs no buildpack.
+///
+/// # Errors
+/// When the settings or the store cannot be read.
+pub fn open_store(env: &Environment, store: Option<&Path>) -> Result<(Store, Settings), WorldError> {
+    let mut settings = Settings::load(env)?;
+    if let Some(dir) = store {
+        settings.store = Some(dir.to_owned());
+    }
+    let dir = settings.store_dir(env)?;
+    refuse_foreign(&dir)?;
+    Ok((Store::open(&dir)?, settings))
+}
+
+/// With `sudo` and the user's own store, what root makes in it the user could neither use nor remove.
+fn refuse_foreign(dir: &Path) -> Result<(), WorldError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(metadata) = fs_err::metadata(dir) else { return Ok(()) };
+    match metadata.uid() {
+        owner if owner == rustix::process::geteuid().as_raw() => Ok(()),
+        owner => Err(WorldError::Foreign { dir: dir.to_owned(), owner }),
+    }
+}
+
+impl World {
+    /// Opens everything. `store` is the command line's word on where the store is.
+    ///
+    /// # Errors
+    /// When the settings, the store or the payload cannot be read.
+    pub fn open(env: Environment, store: Option<&Path>) -> Result<Self, WorldError> {
+        let (store, settings) = open_store(&env, store)?;
+        let folder = settings::path(&env, "PACKLIGHT_PAYLOAD");
+        let payload = payload::open(folder.as_deref(), Path::new("/proc/self/exe"))?;
+        let payload_dir = payload.install(&store.root().join("payload"))?;
+        let order = fs_err::read_to_string(payload_dir.join("order.toml"))
+            .map_err(|error| WorldError::Order(error.to_string()))?;
+        let order = cnb::parse("order.toml", &order).map_err(|error| WorldError::Order(error.to_string()))?;
+        Ok(Self { store, settings, env, payload_dir, order })
+    }
+}
