@@ -1,0 +1,46 @@
+# What can be done here. `make` alone prints the list; each recipe is a line or a script in tools/.
+.DEFAULT_GOAL := help
+.PHONY: help setup build payload dist demo test test-peers lint docs bench clean
+
+help: ## this list
+	@echo "Packlight: source in, observable image out."
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
+	@echo
+	@echo "New here? \`make demo\` shows all of it in a few minutes; docs/tutorial.md goes through it step by step."
+
+setup: ## check what development needs; what is missing is named, then installed with apt
+	@tools/setup.sh test
+
+build: payload ## build target/debug/packlight, and the programs that it brings along
+	cargo build --locked -p packlight
+
+payload: ## build those programs (launcher, buildpacks, extension) into target/payload
+	@tools/payload.sh
+
+dist: ## write dist/packlight, the one static file that a user downloads
+	@tools/setup.sh demo
+	@tools/dist.sh
+
+demo: ## build an example app into an image, run it, ask it, show the span of that request
+	@tools/demo.sh
+
+test: ## every test, as .ci/run does
+	@tools/test.sh
+
+test-peers: ## the specification's cases alone (other implementations' programs: not yet)
+	@tools/test.sh peers
+
+lint: ## formatting and lints
+	@tools/test.sh lint
+
+docs: ## the documentation of the code, in target/doc
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+bench: ## measure the figures that the README and docs name, each beside its peer
+	@tools/setup.sh bench
+	@bench/run.sh
+
+clean: ## remove what was built here (images and caches stay in the store)
+	cargo clean
+	rm -rf dist

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# tools/payload.sh: builds the programs that Packlight brings along, small and static, and lays them out in
+# target/payload (docs/formats/payload.md). That folder is replaced as a whole, and only when something changed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-target}
+built=$target/static/x86_64-unknown-linux-gnu/small
+new=$target/payload.new
+
+# The modules that go along, and the program that is the same file under both names.
+buildpacks=(python procfile apm)
+extensions=(debian)
+
+packages=(-p launcher)
+for it in "${buildpacks[@]}"; do packages+=(-p "buildpack-$it"); done
+for it in "${extensions[@]}"; do packages+=(-p "extension-$it"); done
+# A target directory of its own: other flags than those of the development build would rebuild everything each time.
+RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --quiet --profile small --bins \
+    --target x86_64-unknown-linux-gnu --target-dir "$target/static" "${packages[@]}"
+
+# version FILE: the version that a descriptor names.
+version() { sed -n 's/^version = "\(.*\)"/\1/p' "$1" | head -n 1; }
+
+# place KIND CRATE PACKAGE NAMES...: one module's folder, with the package's program under each name, and any other
+# program and the files of assets/ beside it.
+place() {
+    local kind=$1 crate=$2 package=$3 descriptor folder program name
+    shift 3
+    descriptor=buildpacks/$crate/$kind.toml
+    folder=$new/${kind}s/packlight_$crate/$(version "$descriptor")
+    mkdir -p "$folder/bin"
+    install -m 644 "$descriptor" "$folder/$kind.toml"
+    install -m 755 "$built/$package" "$folder/bin/$1"
+    for name in "${@:2}"; do ln "$folder/bin/$1" "$folder/bin/$name"; done
+    for program in $(sed -n '/^\[\[bin\]\]/,/^$/s/^name = "\(.*\)"/\1/p' "buildpacks/$crate/Cargo.toml"); do
+        if [ "$program" != "$package" ]; then install -m 755 "$built/$program" "$folder/bin/$program"; fi
+    done
+    if [ -d "buildpacks/$crate/assets" ]; then cp -r --no-preserve=mode "buildpacks/$crate/assets" "$folder/assets"; fi
+}
+
+rm -rf "$new"
+mkdir -p "$new"
+install -m 755 "$built/launcher" "$new/launcher"
+install -m 644 buildpacks/order.toml "$new/order.toml"
+for it in "${buildpacks[@]}"; do place buildpack "$it" "buildpack-$it" detect build; done
+for it in "${extensions[@]}"; do place extension "$it" "extension-$it" detect; done
+
+if diff -rq "$new" "$target/payload" >/dev/null 2>&1; then
+    rm -rf "$new"
+else
+    rm -rf "$target/payload.old"
+    if [ -e "$target/payload" ]; then mv "$target/payload" "$target/payload.old"; fi
+    mv "$new" "$target/payload"
+    rm -rf "$target/payload.old"
+fi
+echo "$target/payload: $(du -sh --apparent-size "$target/payload" | cut -f1) of programs"
