@@ -217,6 +217,34 @@ fn a_store_of_another_version_and_a_foreign_directory_are_left_alone() {
 }
 
 #[test]
+fn many_may_make_the_same_store_at_once() {
+    for _ in 0..50 {
+        let place = Place::new();
+        let root = place.path("store");
+        std::fs::create_dir(&root).unwrap();
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    start.wait();
+                    Store::open(&root).unwrap();
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn a_store_that_was_left_half_made_is_finished() {
+    let place = Place::new();
+    let root = place.path("store");
+    std::fs::create_dir_all(root.join("blobs")).unwrap();
+    std::fs::write(root.join("index.json"), "").unwrap();
+    let layer = add(&Store::open(&root).unwrap(), &tree_spec(&place.tree("src", &[("a", "a")]), "w"));
+    assert!(root.join("blobs/sha256").join(layer.digest.hex()).exists());
+}
+
+#[test]
 fn many_may_add_the_same_at_once() {
     let place = Place::new();
     let tree = place.tree("src", &[("a", "a")]);

@@ -258,8 +258,11 @@ fn listed(pattern: &str) -> bool {
 fn on_a_terminal(command: &Command, keys: &[(&str, &str)]) -> (Option<i32>, String) {
     let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
     let line = words.iter().map(|it| format!("'{}'", it.to_str().unwrap())).collect::<Vec<_>>().join(" ");
+    // `exec`: a shell that waits would get Ctrl-C too, and not every shell outlives it.
+    let line = format!("exec {line}");
     let mut script = Command::new("script");
-    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdin(Stdio::piped());
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    script.env("SHELL", "/bin/sh").stdin(Stdio::piped());
     for (name, value) in command.get_envs() {
         script.env(name, value.unwrap_or_default());
     }
