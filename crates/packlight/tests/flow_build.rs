@@ -12,23 +12,60 @@ fn example(name: &str) -> std::path::PathBuf {
     repository().join("examples").join(name)
 }
 
-#[test]
-fn an_unchanged_rebuild_gives_the_same_digest_and_takes_every_layer_as_it_is() {
-    let app = plain_app();
-    let first = build("flow-rebuild", app.path());
-    let mut command = packlight(["--format", "json", "build", "flow-rebuild", "--output", "store", "--path"]);
-    let said = say(command.arg(app.path())).ok();
-    assert!(said.both().contains(&first), "{}", said.both());
-    let exported: Vec<serde_json::Value> = said
-        .both()
+/// The events of one kind of a build to the store.
+fn events(name: &str, path: &Path, more: &[&str], kind: &str) -> Vec<serde_json::Value> {
+    let mut command = packlight(["--format", "json", "build", name, "--output", "store", "--path"]);
+    let said = say(command.arg(path).args(more)).ok();
+    said.both()
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
-        .filter(|it: &serde_json::Value| it["event"] == "layer-exported")
-        .collect();
+        .filter(|it: &serde_json::Value| it["event"] == kind)
+        .collect()
+}
+
+#[test]
+fn an_unchanged_rebuild_is_the_last_image_at_once() {
+    let app = plain_app();
+    let name = "flow-unchanged";
+    let first = build(name, app.path());
+    let built = events(name, app.path(), &[], "built").remove(0);
+    assert_eq!(built["digest"], first.as_str());
+    assert_eq!(built["processes"][0]["name"], "web", "{built}");
+    let unchanged = |more: &[&str]| !events(name, app.path(), more, "unchanged").is_empty();
+    assert!(unchanged(&[]));
+    // Each of these is another question.
+    assert!(!unchanged(&["-e", "ANYTHING=1"]));
+    assert!(!unchanged(&[]), "the last build was another one");
+    assert!(!unchanged(&["--clear-cache"]));
+    assert!(unchanged(&[]));
+    assert!(!unchanged(&["--default-process", "web"]));
+    std::fs::write(app.path().join("new.txt"), "").unwrap();
+    assert!(!unchanged(&["--default-process", "web"]));
+    assert!(unchanged(&["--default-process", "web"]));
+    say(&mut packlight(["rm", name])).ok();
+    assert!(!unchanged(&["--default-process", "web"]), "the image is gone");
+}
+
+#[test]
+fn a_warning_is_said_again() {
+    let app = plain_app();
+    for _ in 0..2 {
+        let warnings = events("flow-warned", app.path(), &["-e", "PACKLIGHT_AGENT=nobody"], "warning");
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+    }
+}
+
+#[test]
+fn a_rebuild_that_changes_nothing_in_the_image_takes_every_layer_as_it_is() {
+    let app = plain_app();
+    let first = build("flow-rebuild", app.path());
+    let more = ["-e", "NOBODY_READS_THIS=1"];
+    let exported = events("flow-rebuild", app.path(), &more, "layer-exported");
     assert!(exported.len() >= 5, "{exported:?}");
     for layer in &exported {
         assert_eq!(layer["reused"], true, "{layer}");
     }
+    assert_eq!(build_with("flow-rebuild", app.path(), &more), first);
 }
 
 #[test]

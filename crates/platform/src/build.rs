@@ -3,6 +3,7 @@
 mod handover;
 mod report;
 mod request;
+mod unchanged;
 
 pub use report::{BuildError, Built, BuiltLayer, BuiltProcess};
 pub use request::{BuildRequest, Locking};
@@ -12,7 +13,7 @@ use crate::base::{self, Base, Wanted};
 use crate::event::{Event, Events, Phase, in_phase};
 use crate::images::StoreImages;
 use crate::lock::Lock;
-use crate::machine;
+use crate::machine::{self, Machine};
 use crate::output;
 use crate::relay::Relay;
 use crate::room::{BUILD_USER, BuildRoom, Changes, inside};
@@ -22,6 +23,8 @@ use crate::world::World;
 use handover::Handover;
 use lifecycle::{Cache, Catalogue, Detected, Dir, Dirs, Kind, Previous, Semantics, Verdict};
 use oci::AppDir;
+use std::sync::atomic::{AtomicBool, Ordering};
+use unchanged::Inputs;
 
 /// The execution environment of every build, until the command line can say another.
 const EXEC_ENV: &str = "production";
@@ -36,29 +39,82 @@ pub fn build(world: &World, request: &BuildRequest, events: Events<'_>) -> Resul
         events(Event::Notice { text: text.clone() });
     }
     let app_dir = take_turn(world, request, events)?;
+    let given = Given::gather(world, request, &source, &app_dir)?;
+    let inputs = Inputs::of(world, request, &source, &given.handover, &given.machine)?;
+    if let Some((image, built)) = unchanged::last(world, request, &app_dir, (&inputs, &given.handover.lock))?
+    {
+        events(Event::Unchanged);
+        let outputs = in_phase(events, Phase::Output, || output::hand_over(world, &image, request, events))?;
+        return Ok(Built { outputs, ..built });
+    }
+    let warned = AtomicBool::new(false);
+    let events: Events<'_> = &|event| {
+        warned.fetch_or(matches!(event, Event::Warning { .. }), Ordering::Relaxed);
+        events(event);
+    };
+    unchanged::forget(&app_dir)?;
+    let built = through_the_phases(world, request, (&source, given), &app_dir, events)?;
+    // What a user was warned of shall not fall silent with the next build.
+    if !warned.into_inner() {
+        let written =
+            Source { lock: source.lock.filter(|_| !request.locking.writes_beside_source()), ..source };
+        unchanged::keep(&app_dir, (inputs, &handover::lock_at_hand(&written, &app_dir)?), &built)?;
+    }
+    Ok(built)
+}
+
+/// The long way: every phase.
+fn through_the_phases(
+    world: &World,
+    request: &BuildRequest,
+    (source, given): (&Source, Given),
+    app_dir: &AppDir,
+    events: Events<'_>,
+) -> Result<Built, BuildError> {
     if app_dir.read(handover::CACHE_FILE)?.is_none() {
         // Before anything is downloaded. An app that was built here before needs no asking.
         sandbox::check_host()?;
     }
-    let site = Site::prepare(world, request, &source, &app_dir)?;
+    let site = Site::prepare(world, request, source, app_dir, given)?;
     let images = StoreImages::new(&world.store, &request.name);
     let previous = in_phase(events, Phase::Analyze, || analyze(request, &images))?;
     let detected = in_phase(events, Phase::Detect, || site.detect(events))?;
     let wanted = Wanted::of(&detected.plan, &source.project.packlight.debian)?;
     let base = in_phase(events, Phase::Base, || {
-        base::obtain(world, &wanted, site.handover.lock.debian.as_ref(), events)
+        base::obtain(world, &wanted, site.given.handover.lock.debian.as_ref(), events)
     })?;
     let site = site.with_base(&base);
     in_phase(events, Phase::Restore, || site.restore(&detected, &previous, events))?;
     let built = in_phase(events, Phase::Build, || site.build(&detected, &base, events))?;
-    let made = Made { request, source: &source, detected: &detected, built: &built, base: &base };
+    let made = Made { request, source, detected: &detected, built: &built, base: &base };
     let exported = in_phase(events, Phase::Export, || site.export(&made, &previous, &images, events))?;
     let lock = site.lock_after(&base)?;
-    keep(world, request, &app_dir, &exported, &lock)?;
-    tell_of_stale_lock(request, &source, &lock, events)?;
+    keep(world, request, app_dir, &exported, &lock)?;
+    tell_of_stale_lock(request, source, &lock, events)?;
     let outputs =
         in_phase(events, Phase::Output, || output::hand_over(world, &exported.image, request, events))?;
     Ok(report::built(request, &base, &exported, &built.metadata, outputs))
+}
+
+/// What a build is given beside its source.
+struct Given {
+    vcs: vcs::Vcs,
+    machine: Machine,
+    handover: Handover,
+}
+
+impl Given {
+    fn gather(
+        world: &World,
+        request: &BuildRequest,
+        source: &Source,
+        app_dir: &AppDir,
+    ) -> Result<Self, BuildError> {
+        let vcs = vcs::read(&source.dir);
+        let machine = machine::gather(&world.env, &request.env);
+        let handover = Handover::prepare(request, source, app_dir, &vcs, &machine)?;
+        Ok(Self { vcs, machine, handover })
+    }
 }
 
 /// What the phases before export made.
@@ -133,8 +189,7 @@ struct Site<'a> {
     dirs: Dirs,
     catalogue: Catalogue,
     cache: Cache,
-    handover: Handover,
-    vcs: vcs::Vcs,
+    given: Given,
     /// The temporary directories of this build.
     scratch: oci::Scratch,
 }
@@ -153,15 +208,13 @@ impl<'a> Site<'a> {
         request: &BuildRequest,
         source: &Source,
         app_dir: &AppDir,
+        given: Given,
     ) -> Result<Self, BuildError> {
         let scratch = world.store.scratch()?;
-        let vcs = vcs::read(&source.dir);
-        let machine = machine::gather(&world.env, &request.env);
-        let handover = Handover::prepare(request, source, app_dir, &vcs, &machine)?;
         let at = |name: &str| scratch.path().join(name);
         sandbox::own_dir(&at("work"), BUILD_USER)?;
         sandbox::own_dir(&app_dir.layers(), BUILD_USER)?;
-        handover.write(&at("platform"))?;
+        given.handover.write(&at("platform"))?;
         let mut lower = vec![source.dir.clone()];
         if !source.left_out.is_empty() {
             let hidden: Vec<_> = source.left_out.iter().cloned().collect();
@@ -179,7 +232,7 @@ impl<'a> Site<'a> {
             work: at("work"),
             buildpacks: world.payload_dir.join("buildpacks"),
             extensions: world.payload_dir.join("extensions"),
-            machine,
+            machine: given.machine.clone(),
             network: request.network,
         };
         let dirs = dirs(&room, source)?;
@@ -191,7 +244,7 @@ impl<'a> Site<'a> {
         if request.locking.forgets() {
             cache.forget(handover::LOCK_LAYER);
         }
-        Ok(Self { world, room, dirs, catalogue, cache, handover, vcs, scratch })
+        Ok(Self { world, room, dirs, catalogue, cache, given, scratch })
     }
 
     fn detect(&self, events: Events<'_>) -> Result<Detected, BuildError> {
@@ -296,7 +349,7 @@ impl<'a> Site<'a> {
             previous,
             cache: &self.cache,
             process_type: made.request.default_process.as_deref(),
-            project: &handover::project_metadata(&self.vcs, &made.source.project),
+            project: &handover::project_metadata(&self.given.vcs, &made.source.project),
             owner: oci::Owner::new(BUILD_USER.uid, BUILD_USER.gid),
             exec_env: EXEC_ENV,
             tags: &made.request.names().map(ToString::to_string).collect::<Vec<_>>(),

@@ -62,6 +62,8 @@ pub enum Event {
         /// Bytes that came over the network.
         bytes: u64,
     },
+    /// Everything that the build depends on is as it was at the last one, whose image stands.
+    Unchanged,
     /// A buildpack took part in detection.
     Detected {
         /// `id@version`.

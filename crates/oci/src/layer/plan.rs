@@ -88,8 +88,15 @@ impl TreeIndex {
     /// When it can't be walked.
     pub fn of_tree(host: &Path) -> Result<Self, LayerError> {
         let rules = TreeRules::new(Owner::ROOT, Modes::Keep);
-        let spec = LayerSpec::new("").tree(host, "/", rules);
-        Ok(Plan::of(&spec)?.index)
+        Self::of(&LayerSpec::new("").tree(host, "/", rules))
+    }
+
+    /// The fingerprint of all that a layer would be made of.
+    ///
+    /// # Errors
+    /// When something of it can't be walked.
+    pub fn of(spec: &LayerSpec) -> Result<Self, LayerError> {
+        Ok(Plan::of(spec)?.index)
     }
 }
 

@@ -79,5 +79,5 @@ fn create(root: &Path) -> Result<(), StoreError> {
 /// Whether a store that was left half-made holds such a name.
 fn is_of_a_store(name: &OsStr) -> bool {
     let top = |dir: &&str| dir.split('/').next().is_some_and(|it| name == it);
-    DIRECTORIES.iter().any(|it| top(it)) || FILES.iter().any(|it| name == *it)
+    DIRECTORIES.iter().any(top) || FILES.iter().any(|it| name == *it)
 }

@@ -58,6 +58,9 @@ impl Text {
                 let word = self.style.yellow("warning:");
                 self.inside(&format!("{word} {text}"));
             }
+            Event::Unchanged => self.inside(
+                "nothing has changed since the last build, whose image stands (--clear-cache builds anew)",
+            ),
             Event::Detected { buildpack } => self.inside(buildpack),
             Event::Sending { layers, of, bytes: count } => {
                 self.inside(&format!("sending {layers} of {of} layers, {}", bytes(*count)));

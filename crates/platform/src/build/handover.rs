@@ -40,17 +40,18 @@ impl Handover {
         vcs: &Vcs,
         machine: &Machine,
     ) -> Result<Self, BuildError> {
-        let lock = match (&source.lock, request.locking.forgets()) {
-            (_, true) => Lock::default(),
-            (Some(text), false) => Lock::parse(&source.dir.join(LOCK_FILE).display().to_string(), text)?,
-            (None, false) => Lock::load(&app_dir.path().join(LOCK_FILE))?.unwrap_or_default(),
-        };
+        let lock = if request.locking.forgets() { Lock::default() } else { lock_at_hand(source, app_dir)? };
         // Later ones win: what the user says on the command line, over the project's word, over what we know.
         let mut env = machine.env.clone();
         env.extend(identity(request, &source.project, vcs));
         env.extend(source.project.env.iter().cloned());
         env.extend(request.env.iter().cloned());
         Ok(Self { lock, env })
+    }
+
+    /// The variables for the buildpacks.
+    pub(super) fn env(&self) -> &BTreeMap<String, String> {
+        &self.env
     }
 
     /// Writes the platform directory.
@@ -75,6 +76,14 @@ impl Handover {
         open_to_the_room(dir)?;
         Ok(())
     }
+}
+
+/// The lock beside the source, else the store's, else an empty one.
+pub(super) fn lock_at_hand(source: &Source, app_dir: &AppDir) -> Result<Lock, BuildError> {
+    Ok(match &source.lock {
+        Some(text) => Lock::parse(&source.dir.join(LOCK_FILE).display().to_string(), text)?,
+        None => Lock::load(&app_dir.path().join(LOCK_FILE))?.unwrap_or_default(),
+    })
 }
 
 /// Whatever the caller's umask, the room's user can read the directory.

@@ -6,13 +6,13 @@ use crate::lock::LockError;
 use crate::output::{OutputError, Written};
 use crate::source::SourceError;
 use cnb::metadata::BuildMetadata;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The label in which an agent's buildpack says what it put into the image, for people.
 const AGENT_LABEL: &str = "io.packlight.agent";
 
 /// What a build made.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Built {
     /// The image's name, as people write it.
     pub name: String,
@@ -33,11 +33,12 @@ pub struct Built {
     /// What the agent's buildpack says of its agent.
     pub agent: Option<String>,
     /// Where the image went besides the store.
+    #[serde(skip_deserializing)]
     pub outputs: Vec<Written>,
 }
 
 /// One layer above the base.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BuiltLayer {
     /// What it is, such as `packlight/python:venv`.
     pub name: String,
@@ -48,7 +49,7 @@ pub struct BuiltLayer {
 }
 
 /// One process type.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BuiltProcess {
     /// Its name.
     pub name: String,
