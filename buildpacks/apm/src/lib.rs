@@ -7,7 +7,6 @@ pub mod attach;
 pub mod build;
 pub mod errors;
 pub mod identity;
-pub mod index;
 pub mod launch;
 pub mod lock;
 pub mod vendors;

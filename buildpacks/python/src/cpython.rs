@@ -50,7 +50,7 @@ fn fetch(
 ) -> Result<(), Failure> {
     // A `+` in a path means itself, but some servers take it for a space.
     let url = format!("{mirror}/{}", wanted.path.replace('+', "%2B"));
-    let secrets = crate::pip_config::secrets_in(mirror);
+    let secrets = buildpack::pip::secrets_in(mirror);
     let shown = buildpack::tool::mask(&url, &secrets);
     Tool::new(helper, &build.env)
         .args(["-c".as_ref(), FETCH.as_ref(), url.as_ref(), to.as_os_str(), wanted.sha256.as_ref()])

@@ -176,11 +176,6 @@ pub(crate) fn uv_index_unreachable(version: &str, host: Option<&str>, why: &str)
     .cure(PIP_SETTINGS)
 }
 
-pub(crate) fn pip_config(failure: &ToolFailure) -> UserError {
-    UserError::new("pip cannot read its own configuration", failure.stderr.trim().to_owned())
-        .cure("See what it says on this machine:\n\n  pip config debug")
-}
-
 pub(crate) fn unknown_package(name: &str, place: &str) -> UserError {
     UserError::new(format!("{place}: there is no package `{name}`"), "The package index does not have it.")
         .cure("Check the spelling; the name to import can differ from the name to install (`import yaml` is `pyyaml`).")
@@ -383,7 +378,6 @@ mod tests {
             uv_not_installed("0.13.9", "ERROR: odd"),
             uv_index_unreachable("0.13.9", Some("index.example"), "Connection refused"),
             uv_index_unreachable("0.13.9", None, "ERROR: No matching distribution found"),
-            pip_config(&failure()),
             unknown_package("flaskk", "requirements.txt:1"),
             conflict("requirements.txt", "Because flask==3.1.2 depends on werkzeug>=3.1.0", "3.13"),
             wrong_hash("requirements.txt", "Hash mismatch for `x==1`"),

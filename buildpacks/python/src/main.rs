@@ -8,7 +8,6 @@ mod errors;
 mod explain;
 mod inventory;
 mod paketo;
-mod pip_config;
 mod project;
 mod requirements;
 mod resolve;
@@ -100,6 +99,7 @@ fn build(build: &Build) -> Result<Built, Failure> {
         minor: &python.minor,
         interpreter: &interpreter,
         added: &start.added,
+        choice: &installer.choice().key,
     };
     let pins = question.answer(&installer, build, lock::effective_in_build(build)?.as_ref())?;
     let wanted = venv::Wanted {

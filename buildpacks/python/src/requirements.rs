@@ -5,6 +5,7 @@
 use crate::errors;
 use buildpack::Failure;
 use buildpack::context::read_optional;
+use buildpack::pip::credentials;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -262,15 +263,6 @@ fn looks_like_path(app: &Path, file: &str, text: &str) -> bool {
     let archive = [".whl", ".tar.gz", ".zip"].iter().any(|it| bare.ends_with(it));
     let beside = app.join(file).parent().unwrap_or(app).join(bare);
     !bare.contains("://") && ((bare.contains('/') && beside.exists()) || (archive && !text.contains('@')))
-}
-
-/// `user` and `password` of `user:password@host/...`.
-pub(crate) fn credentials(after_scheme: &str) -> Option<(&str, &str)> {
-    let authority = after_scheme.split(['/', '?', '#']).next()?;
-    let (userinfo, _) = authority.rsplit_once('@')?;
-    let (user, password) = userinfo.split_once(':')?;
-    // `${TOKEN}` is filled in from the environment and is not a secret itself.
-    (!password.starts_with("${")).then_some((user, password))
 }
 
 /// The normalised name at the head of a requirement; `None` when it does not begin with a name.

@@ -125,13 +125,20 @@ pub(crate) struct Question<'a> {
     /// What `uv` asks about versions and platform.
     pub(crate) interpreter: &'a Path,
     pub(crate) added: &'a [String],
+    /// What the user's settings say of the packages that are taken; empty by default.
+    pub(crate) choice: &'a str,
 }
 
 impl Question<'_> {
     /// The digest that a lock must have for its pins to be the answer.
     fn inputs(&self) -> String {
         let added = self.added.join("\n");
-        self.listed.digest.clone().part("python", self.minor.as_bytes()).part("added", added.as_bytes()).hex()
+        let digest =
+            self.listed.digest.clone().part("python", self.minor.as_bytes()).part("added", added.as_bytes());
+        // Where nothing is set, the digest is everybody's.
+        let digest =
+            if self.choice.is_empty() { digest } else { digest.part("choice", self.choice.as_bytes()) };
+        digest.hex()
     }
 
     /// The pins: those of the lock where it answers this question, else resolved.
@@ -203,20 +210,31 @@ impl Question<'_> {
         if !self.added.is_empty() {
             inputs.push(scratch.write("added.in", &self.added.join("\n"))?);
         }
-        installer
-            .uv_pip("compile")?
-            .args(["--generate-hashes", "--no-annotate", "--no-header", "--quiet"])
-            .args(["--python".as_ref(), self.interpreter.as_os_str(), "-o".as_ref(), output.as_os_str()])
-            .args(inputs)
-            .run(&build.log)
-            .map_err(|failure| explained(&failure, &self.about(build)))?;
+        let compile = |more: &[&str]| {
+            installer
+                .uv_pip("compile")
+                .args(["--generate-hashes", "--no-annotate", "--no-header", "--quiet"])
+                .args(["--python".as_ref(), self.interpreter.as_os_str(), "-o".as_ref(), output.as_os_str()])
+                .args(more)
+                .args(&inputs)
+                .run(&build.log)
+        };
+        let wheels_alone = installer.choice().prefer_binary && compile(&["--only-binary", ":all:"]).is_ok();
+        if !wheels_alone {
+            if installer.choice().prefer_binary {
+                build.log.detail(
+                    "not every package has a wheel that fits: uv takes the newest versions, whether with a wheel or not",
+                );
+            }
+            compile(&[]).map_err(|failure| explained(&failure, &self.about(build)))?;
+        }
         Ok(self.with_own_hashes(parse_pins(&fs::read_to_string(&output)?, &build.app)))
     }
 
     /// `uv.lock` is the answer already; it is only said in the form that is installed from.
     fn export(&self, installer: &Installer, build: &Build) -> Result<String, Failure> {
         installer
-            .uv()?
+            .uv()
             // `--locked`: a lock that pyproject.toml has outgrown is an error, and not quietly used.
             .args(["export", "--locked", "--no-dev", "--no-emit-project", "--quiet"])
             .args(["--format", "requirements-txt", "--no-header", "--no-annotate"])
@@ -330,7 +348,8 @@ fn parse_pins(text: &str, app: &Path) -> Vec<Pin> {
 /// Refuses a pin that would put a password into the lock and into a layer.
 fn refuse_secrets(pins: &Pins) -> Result<(), Failure> {
     for pin in &pins.packages {
-        let secret = pin.requirement.split_once("://").and_then(|(_, rest)| requirements::credentials(rest));
+        let secret =
+            pin.requirement.split_once("://").and_then(|(_, rest)| buildpack::pip::credentials(rest));
         if secret.is_some() {
             let name = name_of(&pin.requirement).unwrap_or_default();
             return Err(errors::password_in_requirement(&pins.source, 1, &name).into());

@@ -2,12 +2,12 @@
 
 use crate::errors;
 use crate::inventory::Uv;
-use crate::pip_config::{PipConfig, UvConfig, secrets_in};
 use crate::requirements::Requirements;
+use buildpack::pip::secrets_in;
+use buildpack::uv::{Choice, Config};
 use buildpack::{Build, Decision, Environment, Failure, LayerTypes, Tool, ToolFailure};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
-use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -33,10 +33,7 @@ pub(crate) struct Installer<'a> {
     python: PathBuf,
     program: PathBuf,
     cache: PathBuf,
-    /// Asked of pip when uv first runs: a build that installs nothing starts no Python.
-    config: OnceCell<UvConfig>,
-    requirement_secrets: Vec<String>,
-    requirement_env: Vec<(&'static str, String)>,
+    config: Config,
 }
 
 /// The interpreter of the base for `minor`.
@@ -59,33 +56,44 @@ impl<'a> Installer<'a> {
             python,
             program: layer.path.join("bin/uv"),
             cache: cache.path.clone(),
-            config: OnceCell::new(),
-            requirement_secrets: Vec::new(),
-            requirement_env: Vec::new(),
+            config: Config::of(build)?,
         };
         if layer.is_empty() {
             let text = format!("Installing uv {} with Debian's pip", wanted.version);
             build.log.timed(text, || this.install(wanted, &layer.path))?;
         }
         layer.finish(&UvLayer { version })?;
+        let left_out = &this.config.left_out;
+        if !left_out.is_empty() {
+            let names = left_out.join(", ");
+            build.log.step(format_args!("pip settings that uv has no counterpart for: {names}"));
+        }
         Ok(this)
     }
 
     /// Takes in what requirements files say of indexes: their passwords are masked, several of them are one to pip.
     pub(crate) fn adopt(&mut self, requirements: &Requirements) {
         for text in requirements.files.values().map(|it| String::from_utf8_lossy(it)) {
-            self.requirement_secrets.extend(secrets_in(&text));
+            self.config.secrets.extend(secrets_in(&text));
             // `${TOKEN}` in a requirements file is filled in from the environment.
             for name in text.split("${").skip(1).filter_map(|it| it.split('}').next()) {
-                self.requirement_secrets.extend(self.build.var(name).map(str::to_owned));
+                self.config.secrets.extend(self.build.var(name).map(str::to_owned));
             }
         }
         if requirements.options.iter().any(|it| it.starts_with("--extra-index-url")) {
-            self.requirement_env.push(("UV_INDEX_STRATEGY", "unsafe-best-match".to_owned()));
+            self.config.reach.push(("UV_INDEX_STRATEGY", "unsafe-best-match".to_owned()));
         }
         if !requirements.trusted.is_empty() {
-            self.requirement_env.push(("UV_INSECURE_HOST", requirements.trusted.join(" ")));
+            let known = self.config.reach.iter().find(|(name, _)| *name == "UV_INSECURE_HOST");
+            let hosts = known.map(|(_, it)| it.clone()).into_iter().chain(requirements.trusted.clone());
+            let all = hosts.collect::<Vec<_>>().join(" ");
+            self.config.reach.push(("UV_INSECURE_HOST", all));
         }
+    }
+
+    /// What the user's settings say of the packages that are taken.
+    pub(crate) fn choice(&self) -> &Choice {
+        &self.config.choice
     }
 
     /// pip installs uv: so it comes through the user's own index, mirror, proxy and certificates.
@@ -108,8 +116,7 @@ impl<'a> Installer<'a> {
         let root = self.build.var(ROOT_VARIABLE).unwrap_or_default();
         let wheel = find_wheel(Path::new(&format!("{root}{WHEELS}")))?;
         let env = self.pip_env();
-        let secrets: Vec<String> = env.values().flat_map(|it| secrets_in(&it.to_string_lossy())).collect();
-        Ok(Tool::new(&self.python, &env).args([wheel.join("pip")]).secrets(secrets))
+        Ok(Tool::new(&self.python, &env).args([wheel.join("pip")]).secrets(self.config.secrets.clone()))
     }
 
     /// The user's environment, without what would make pip install elsewhere.
@@ -136,63 +143,20 @@ impl<'a> Installer<'a> {
         env
     }
 
-    fn config(&self) -> Result<&UvConfig, Failure> {
-        if let Some(config) = self.config.get() {
-            return Ok(config);
-        }
-        let list = self
-            .pip()?
-            .args(["config", "list"])
-            .run(&self.build.log)
-            .map_err(|failure| errors::pip_config(&failure))?;
-        let config = PipConfig::parse(&list).to_uv(&self.build.env);
-        if !config.left_out.is_empty() {
-            self.build.log.step(format_args!(
-                "pip settings that uv has no counterpart for: {}",
-                config.left_out.join(", ")
-            ));
-        }
-        Ok(self.config.get_or_init(|| config))
-    }
-
     /// `uv pip <verb>` with all that pip is configured with.
-    pub(crate) fn uv_pip(&self, verb: &str) -> Result<Tool, Failure> {
-        let config = self.config()?;
-        Ok(self.uv()?.args(["pip", verb]).args(&config.args))
+    pub(crate) fn uv_pip(&self, verb: &str) -> Tool {
+        let choice = self.choice();
+        let tool = self.config.pip(&self.program, &self.build.env, verb).args(&choice.args);
+        self.placed(choice.env.iter().fold(tool, |tool, (name, value)| tool.env(name, value)))
     }
 
     /// `uv` with its environment, in the app's folder.
-    pub(crate) fn uv(&self) -> Result<Tool, Failure> {
-        let config = self.config()?;
-        let mut env = self.build.env.clone();
-        for name in [
-            "VIRTUAL_ENV",
-            "CONDA_PREFIX",
-            "PYTHONPATH",
-            "PYTHONHOME",
-            "UV_PROJECT_ENVIRONMENT",
-            "UV_SYSTEM_PYTHON",
-        ] {
-            env.remove(OsStr::new(name));
-        }
-        let own = [
-            ("UV_LINK_MODE", "copy"), // the cache is another layer, and a hard link would tie the two
-            ("UV_NO_PROGRESS", "true"), // the platform draws bars
-            ("UV_PYTHON_DOWNLOADS", "never"), // an interpreter is the base's business
-            ("UV_NO_MANAGED_PYTHON", "true"),
-            ("UV_NO_COLOR", "1"),
-            ("NO_COLOR", "1"),
-            ("PYC_INVALIDATION_MODE", "UNCHECKED_HASH"), // no time in a .pyc, and no look at the source at start
-            ("PYTHONHASHSEED", "0"),
-            ("SOURCE_DATE_EPOCH", "315532801"),
-        ];
-        let translated =
-            self.requirement_env.iter().chain(&config.env).map(|(name, value)| (*name, value.as_str()));
-        for (name, value) in own.into_iter().chain(translated) {
-            env.insert(name.into(), value.into());
-        }
-        let tool = Tool::new(&self.program, &env).env("UV_CACHE_DIR", &self.cache).in_dir(&self.build.app);
-        Ok(tool.secrets(config.secrets.clone()).secrets(self.requirement_secrets.clone()))
+    pub(crate) fn uv(&self) -> Tool {
+        self.placed(self.config.tool(&self.program, &self.build.env))
+    }
+
+    fn placed(&self, tool: Tool) -> Tool {
+        tool.env("UV_CACHE_DIR", &self.cache).in_dir(&self.build.app)
     }
 }
 

@@ -34,6 +34,9 @@ struct VenvLayer {
     python: String,
     interpreter: String,
     packages: String,
+    /// What the user's settings said of the packages that are taken.
+    #[serde(default)]
+    choice: String,
     hook: String,
     path: String,
 }
@@ -56,6 +59,7 @@ impl VenvLayer {
             python: wanted.python.minor.clone(),
             interpreter: wanted.interpreter.display().to_string(),
             packages: wanted.pins.digest(&build.app, wanted.listed)?.part("src", src.as_bytes()).hex(),
+            choice: choice(wanted.question.choice),
             hook: hook.part("start", START.as_bytes()).part("version", build.about.version.as_bytes()).hex(),
             path: build.layers.join("venv").display().to_string(),
         })
@@ -69,11 +73,19 @@ impl VenvLayer {
                 "its place has changed".to_owned()
             }
             () if self.packages != old.packages => "the packages have changed".to_owned(),
+            () if self.choice != old.choice => {
+                "the settings that decide which packages are taken have changed".to_owned()
+            }
             () if self.hook != old.hook => "it was made by another version of this buildpack".to_owned(),
             () => return None,
         };
         Some(reason)
     }
+}
+
+/// A digest: the settings themselves are nobody's business.
+fn choice(key: &str) -> String {
+    if key.is_empty() { String::new() } else { buildpack::digest::sha256(key.as_bytes()) }
 }
 
 /// Opens the layer `venv` and installs what is pinned, unless it holds just that.
@@ -139,7 +151,7 @@ fn install(build: &Build, installer: &Installer, venv: &Path, wanted: &Wanted) -
         text.push_str(&requirements_text(&with_places(pins, &build.app)));
         let list = scratch.write("pins.txt", &text)?;
         let mut tool = installer
-            .uv_pip("install")?
+            .uv_pip("install")
             .args(["--no-deps", "--compile-bytecode"])
             .args(["--python".as_ref(), venv.join("bin/python").as_os_str()])
             .args(["-r".as_ref(), list.as_os_str()]);

@@ -121,6 +121,42 @@ fn a_lock_decides_until_the_list_changes_and_then_keeps_what_still_fits() {
 }
 
 #[test]
+fn settings_that_decide_which_packages_are_taken_are_part_of_the_key() {
+    let mut room = Room::new(&[("requirements.txt", "six\n"), ("main.py", "print()\n")]).with_uv();
+    let home = room.path("home");
+    fs::create_dir_all(home.join(".config/pip")).unwrap();
+    room.set("HOME", home.display().to_string());
+    room.built();
+    assert!(room.built().contains("layer venv: kept, unchanged"));
+
+    fs::write(home.join(".config/pip/pip.conf"), "[install]\nonly-binary = six\n").unwrap();
+    let text = room.built();
+    assert!(text.contains("settings that decide which packages are taken have changed"), "{text}");
+    assert!(text.contains("Resolving"), "{text}");
+    assert!(room.built().contains("layer venv: kept, unchanged"));
+
+    fs::write(home.join(".config/pip/pip.conf"), "[global]\nbroken\n").unwrap();
+    let ran = room.build();
+    assert!(ran.text.contains("error: pip cannot read its own configuration"), "{}", ran.text);
+    assert!(ran.text.contains("pip.conf:2 "), "{}", ran.text);
+}
+
+#[test]
+fn a_wheel_is_preferred_where_pip_is_told_to_and_said_where_there_is_none() {
+    let mut room = Room::new(&[("requirements.txt", "six\n"), ("main.py", "print()\n")]).with_uv();
+    room.set("PIP_PREFER_BINARY", "1");
+    assert!(!room.built().contains("not every package has a wheel"));
+    room.write("noisy/pyproject.toml", "[project]\nname = \"noisy\"\nversion = \"1\"\n");
+    room.write("requirements.txt", "six\n./noisy\n");
+    let text = room.built();
+    assert!(text.contains("six==") || room.read_layers("lock/packlight.lock").contains("six=="), "{text}");
+    // Of docopt there has never been a wheel.
+    room.write("requirements.txt", "docopt\n");
+    let text = room.built();
+    assert!(text.contains("not every package has a wheel that fits"), "{text}");
+}
+
+#[test]
 fn a_package_with_another_hash_than_the_lock_says_is_refused() {
     let room = Room::new(&[("main.py", "print()\n")]).with_uv();
     room.write("requirements.txt", &format!("six==1.17.0 --hash=sha256:{}\n", "0".repeat(64)));

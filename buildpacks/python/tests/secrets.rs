@@ -87,6 +87,30 @@ fn a_private_indexs_password_is_in_no_layer_no_lock_and_no_log() {
 }
 
 #[test]
+fn a_netrcs_password_reaches_the_index_and_no_layer_no_lock_and_no_log() {
+    let mut room = Room::new(&[("requirements.txt", "mine\n"), ("main.py", "print()\n")]).with_uv();
+    let url = index(wheel(&room)).replace(&format!("me:{PASSWORD}@"), "");
+    let home = room.path("home");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::write(home.join(".netrc"), format!("machine 127.0.0.1\nlogin me\npassword {MEANT}\n")).unwrap();
+    room.set("HOME", home.display().to_string());
+    room.set("PIP_INDEX_URL", url);
+    let text = room.built();
+    assert!(!text.contains("hunter2"), "{text}");
+    assert!(room.read_layers("lock/packlight.lock").contains("mine==1.0"));
+    no_secret_in(&room.layers());
+
+    // What prints it is masked too: a setup.py may read the file.
+    let setup = "import os\nprint(open(os.path.expanduser('~/.netrc')).read())\nraise SystemExit(1)\n";
+    room.write("noisy/setup.py", setup);
+    room.write("requirements.txt", "./noisy\n");
+    let ran = room.build();
+    assert_eq!(ran.code, 1, "{}", ran.text);
+    assert!(!ran.text.contains("hunter2"), "{}", ran.text);
+    no_secret_in(&room.layers());
+}
+
+#[test]
 fn an_index_that_requirements_txt_names_is_used_to_install_too() {
     let room = Room::new(&[("main.py", "print()\n")]).with_uv();
     let url = index(wheel(&room));

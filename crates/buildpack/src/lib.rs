@@ -1,6 +1,9 @@
 //! What every buildpack of ours is written on: inputs as values, layers, the plan, locks, the user's errors, the log.
-//! It knows no language and no vendor, has no network code, and is not the lifecycle that runs buildpacks.
+//! It knows no vendor, has no network code, and is not the lifecycle that runs buildpacks.
 //! Open [`program`] next: what a buildpack is, and the one place that reads the environment and prints.
+//!
+//! Of languages it knows one thing that two buildpacks must do alike: what uv is told ([`mod@uv`]) of what pip is
+//! configured with ([`pip`]).
 //!
 //! A buildpack's `main.rs` is two functions and one line:
 //!
@@ -27,9 +30,11 @@ pub mod error;
 pub mod layer;
 pub mod lock;
 pub mod log;
+pub mod pip;
 pub mod program;
 pub mod sbom;
 pub mod tool;
+pub mod uv;
 
 pub use cnb::env::Environment;
 pub use cnb::launch::{Command, Label, LaunchToml, Process, Slice};

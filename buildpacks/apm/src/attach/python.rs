@@ -11,6 +11,7 @@ use crate::attach::python_code;
 use crate::errors;
 use crate::lock::Pins;
 use crate::vendors::{Library, PythonAgent};
+use buildpack::uv::Config;
 use buildpack::{Build, Context, Environment, Failure, Tool, ToolFailure};
 use fs_err as fs;
 use serde_json::json;
@@ -134,17 +135,8 @@ fn install(build: &Build, venv: &Venv, pins: &Pins, site: &Path) -> Result<(), F
         format!("{}=={}{hashes}\n", pin.name, pin.version)
     });
     let file = room.file("agent.txt", &lines.collect::<String>())?;
-    let tool = uv(build, &room)?
-        .args([
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--require-hashes",
-            "--only-binary",
-            ":all:",
-            "--python",
-        ])
+    let tool = uv_pip(build, &room, "install")?
+        .args(["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--python"])
         .args([
             venv.python().as_os_str(),
             OsStr::new("--target"),
@@ -192,39 +184,11 @@ fn manifest(venv: &Venv, agent: &PythonAgent, vendor: &str, pins: &Pins) -> serd
     json!({"schema": 1, "agent": vendor, "version": pins.version, "defaults": agent.defaults, "instrumentations": rows})
 }
 
-/// `uv` from the path, with what pip is configured with.
-pub(crate) fn uv(build: &Build, room: &Room) -> Result<Tool, Failure> {
-    let settings = crate::index::settings(build)?;
-    let mut env = build.env.clone();
-    // Another environment or another's idea of an interpreter is not what is asked for here.
-    for name in [
-        "VIRTUAL_ENV",
-        "CONDA_PREFIX",
-        "PYTHONPATH",
-        "PYTHONHOME",
-        "UV_PROJECT_ENVIRONMENT",
-        "UV_SYSTEM_PYTHON",
-    ] {
-        env.remove(OsStr::new(name));
-    }
-    let own = [
-        ("UV_LINK_MODE", "copy"),
-        ("UV_NO_PROGRESS", "true"),
-        ("UV_PYTHON_DOWNLOADS", "never"),
-        ("UV_NO_CONFIG", "true"), // the app's own [tool.uv] is about the app's packages
-        ("NO_COLOR", "1"),
-        ("PYTHONHASHSEED", "0"),
-        ("SOURCE_DATE_EPOCH", "315532801"),
-    ];
-    let translated = settings.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in own.into_iter().chain(translated) {
-        env.insert(name.into(), value.into());
-    }
-    let cache = room.0.join("cache");
-    Ok(Tool::new(program("uv", &build.env), &env)
-        .env("UV_CACHE_DIR", cache)
-        .in_dir(&build.layers)
-        .secrets(settings.secrets))
+/// `uv pip <verb>` with the uv of the path and where pip is configured to find packages. It runs where no `pyproject.toml` is: the app's
+/// own `[tool.uv]` is about the app's packages.
+pub(crate) fn uv_pip(build: &Build, room: &Room, verb: &str) -> Result<Tool, Failure> {
+    let tool = Config::of(build)?.pip(&program("uv", &build.env), &build.env, verb);
+    Ok(tool.env("UV_CACHE_DIR", room.0.join("cache")).in_dir(&build.layers))
 }
 
 /// `env` is the tool's, so the path is searched here.

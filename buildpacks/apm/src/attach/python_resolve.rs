@@ -4,7 +4,7 @@
 //! else the inventory does, else the newest that the app's other packages allow. uv does the resolving.
 
 use crate::agent_toml;
-use crate::attach::python::{Room, Venv, is_unreachable, uv};
+use crate::attach::python::{Room, Venv, is_unreachable, uv_pip};
 use crate::errors;
 use crate::lock::{Pin, Pins};
 use crate::vendors::opentelemetry::{OLDEST_MINOR, TRAIN_OFFSET};
@@ -185,17 +185,8 @@ impl Resolver<'_> {
     }
 
     fn compile(&self, files: &Files, age: Age) -> Result<Result<String, ToolFailure>, Failure> {
-        let mut tool = uv(self.build, &self.room)?
-            .args([
-                "pip",
-                "compile",
-                "--quiet",
-                "--no-header",
-                "--format",
-                "pylock.toml",
-                "--only-binary",
-                ":all:",
-            ])
+        let mut tool = uv_pip(self.build, &self.room, "compile")?
+            .args(["--quiet", "--no-header", "--format", "pylock.toml", "--only-binary", ":all:"])
             .args([OsStr::new("--python"), self.question.venv.python().as_os_str()])
             .args([OsStr::new("--constraint"), files.constraints.as_os_str()])
             .args([OsStr::new("--override"), files.overrides.as_os_str(), files.requirements.as_os_str()]);
