@@ -1,6 +1,8 @@
 //! What the user's machine uses to reach package indexes, handed to the build: settings, certificates, proxies.
 //! Never a credential of a registry of images.
 
+mod netrc;
+
 use crate::settings::{self, Environment};
 use sandbox::{Access, Mount};
 use std::collections::BTreeMap;
@@ -79,6 +81,7 @@ pub(crate) fn gather(env: &Environment, given: &[(String, String)]) -> Machine {
     }
     machine.trust_store();
     machine.configuration(env);
+    machine.netrc(env);
     machine.mounts.sort_by_key(|it| target(it).components().count());
     machine
 }
@@ -134,6 +137,33 @@ impl Machine {
             self.mounts.retain(|it| self::target(it) != target);
             self.mounts.push(Mount::File { target, contents, mode: 0o400 });
         }
+    }
+
+    /// The passwords that the user keeps for pip, uv, git and curl, but none of a registry of images.
+    fn netrc(&mut self, env: &Environment) {
+        let home = settings::path(env, "HOME");
+        let named = settings::path(env, "NETRC").or_else(|| Some(home.as_ref()?.join(".netrc")));
+        let Some(text) = named.filter(|it| it.is_file()).and_then(|it| fs_err::read_to_string(it).ok())
+        else {
+            return;
+        };
+        let docker = settings::path(env, "DOCKER_CONFIG").or_else(|| Some(home?.join(".docker")));
+        let docker = docker.and_then(|it| fs_err::read_to_string(it.join("config.json")).ok());
+        let indexes = self.settings_text();
+        let kept = netrc::without_registries(&text, &docker.unwrap_or_default(), &indexes);
+        if !kept.is_empty() {
+            let target = Path::new(ROOM_HOME).join(".netrc");
+            self.mounts.push(Mount::File { target, contents: kept.into_bytes(), mode: 0o400 });
+        }
+    }
+
+    /// All that says where packages come from, as text.
+    fn settings_text(&self) -> String {
+        let files = self.mounts.iter().filter_map(|it| match it {
+            Mount::File { contents, .. } => Some(String::from_utf8_lossy(contents).into_owned()),
+            _ => None,
+        });
+        files.chain(self.env.values().cloned()).collect::<Vec<_>>().join("\n")
     }
 
     /// Binds every absolute path of a value, or after the `=` of a line of a configuration file.
@@ -230,6 +260,39 @@ mod tests {
         assert!(machine.mounts.iter().any(|it| target(it) == dir.path()), "{:?}", machine.mounts);
         let machine = gather(&env(&[("PIP_FIND_LINKS", "/usr")]), &[]);
         assert!(!machine.mounts.iter().any(|it| target(it) == Path::new("/usr")));
+    }
+
+    #[test]
+    fn the_users_netrc_is_in_the_rooms_home_without_the_registries_of_images() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        fs_err::write(
+            path(".netrc"),
+            "machine index.example login me password hunter2\nmachine ghcr.io login me password s3cret\n",
+        )
+        .unwrap();
+        let inside = |pairs: &[(&str, &str)]| {
+            let machine = gather(&env(pairs), &[]);
+            machine.mounts.into_iter().find_map(|it| match it {
+                Mount::File { target, contents, mode: 0o400 } if target.ends_with(".netrc") => {
+                    assert_eq!(target, Path::new("/home/cnb/.netrc"));
+                    Some(String::from_utf8(contents).unwrap())
+                }
+                _ => None,
+            })
+        };
+        let home_text = home.path().to_str().unwrap();
+        let text = inside(&[("HOME", home_text)]).unwrap();
+        assert_eq!(text, "machine index.example login me password hunter2\n");
+        fs_err::create_dir(path(".docker")).unwrap();
+        fs_err::write(path(".docker/config.json"), r#"{"auths": {"https://index.example/v1/": {}}}"#)
+            .unwrap();
+        assert_eq!(inside(&[("HOME", home_text)]), None);
+        let index = ("PIP_INDEX_URL", "https://index.example/simple");
+        assert!(inside(&[("HOME", home_text), index]).is_some(), "it is an index too");
+        fs_err::rename(path(".netrc"), path("other")).unwrap();
+        assert_eq!(inside(&[("HOME", home_text), index]), None);
+        assert!(inside(&[("NETRC", path("other").to_str().unwrap()), index]).is_some());
     }
 
     #[test]
