@@ -53,6 +53,9 @@ pub struct CachedLayer {
     /// Its Software Bills of Materials: file name and what proves it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sbom: BTreeMap<String, Stamp>,
+    /// It was made in a build that came to no image: what an image has under its name is older.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ahead: bool,
 }
 
 /// What tells one state of a file from another without reading it.

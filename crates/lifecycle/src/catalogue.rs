@@ -40,6 +40,8 @@ pub struct Known {
     pub targets: Vec<Target>,
     /// The groups of a composite buildpack; empty for one with programs.
     pub order: Vec<Group>,
+    /// It promises that a layer with a TOML file is whole, also when its build fails (`[metadata] finished-layers`).
+    pub finished_layers: bool,
 }
 
 /// A buildpack or an extension.
@@ -233,12 +235,23 @@ fn read(kind: Kind, dir: &Dir) -> Result<Known, CatalogueError> {
         Kind::Buildpack => {
             let it: BuildpackToml = cnb::parse(&path, &text)?;
             let targets = targets(&open, it.targets, &it.stacks)?;
-            Known { kind, dir: dir.clone(), api, features, about: it.buildpack, targets, order: it.order }
+            let finished_layers = it.metadata.get("finished-layers").and_then(toml::Value::as_bool);
+            Known {
+                kind,
+                dir: dir.clone(),
+                api,
+                features,
+                about: it.buildpack,
+                targets,
+                order: it.order,
+                finished_layers: finished_layers.unwrap_or_default(),
+            }
         }
         Kind::Extension => {
             let it: ExtensionToml = cnb::parse(&path, &text)?;
             let (about, targets) = (it.extension, it.targets);
-            Known { kind, dir: dir.clone(), api, features, about, targets, order: Vec::new() }
+            let order = Vec::new();
+            Known { kind, dir: dir.clone(), api, features, about, targets, order, finished_layers: false }
         }
     };
     let id = &known.about.id;

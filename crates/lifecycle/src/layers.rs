@@ -3,8 +3,10 @@
 //! <https://github.com/buildpacks/spec/blob/b745fcf/buildpack.md#layer-types>
 
 use crate::beneath::{Beneath, BeneathError};
+use crate::cache::Stamp;
 use cnb::layer::{LayerToml, LayerTypes};
 use rustix::fs::FileType;
+use std::collections::BTreeMap;
 
 /// Files of a buildpack's directory that are no layers.
 pub(crate) const RESERVED: &[&str] = &["launch", "build", "store"];
@@ -46,6 +48,23 @@ pub(crate) fn read(dir: &Beneath) -> Result<Vec<OnDisk>, LayersError> {
         layers.push(OnDisk { name: name.to_owned(), toml, has_files });
     }
     Ok(layers)
+}
+
+/// By layer: its bills of materials, each with what proves it.
+pub(crate) type Bills = BTreeMap<String, BTreeMap<String, Stamp>>;
+
+/// The bills of materials of all layers in the directory of one buildpack.
+pub(crate) fn bills(dir: &Beneath) -> Result<Bills, BeneathError> {
+    let mut bills = Bills::new();
+    for entry in dir.entries()? {
+        if let Some(file) = entry.name.to_str()
+            && let Some((layer, _)) = file.rsplit_once(".sbom.")
+            && let Some(stamp) = dir.stamp(file)?
+        {
+            bills.entry(layer.to_owned()).or_default().insert(file.to_owned(), stamp);
+        }
+    }
+    Ok(bills)
 }
 
 /// A TOML file in `dir`; `None` when it is not there.

@@ -29,6 +29,7 @@ pub use catalogue::{Catalogue, CatalogueError, Kind, Known};
 pub use dirs::{Dir, Dirs, HostOwner};
 pub use events::{Event, Events, Silent};
 pub use images::{AppSource, AppTree, Images, ImagesError};
+pub use phases::after_failure::{FailedRequest, after_failure};
 pub use phases::analyze::{AnalyzeError, AnalyzeRequest, Previous, analyze};
 pub use phases::build::{BuildError, BuildRequest, Built, build};
 pub use phases::detect::{DetectError, DetectRequest, Detected, Left, Said, check_targets, detect};

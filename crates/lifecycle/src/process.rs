@@ -129,6 +129,7 @@ mod tests {
             about: About { id: id.into(), version: "1".into(), ..About::default() },
             targets: Vec::new(),
             order: Vec::new(),
+            finished_layers: false,
         }
     }
 

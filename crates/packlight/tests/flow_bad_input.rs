@@ -64,6 +64,21 @@ fn an_unknown_package_and_a_conflict_are_explained() {
 }
 
 #[test]
+fn what_was_fetched_before_a_failure_is_there_when_the_mistake_is_mended() {
+    let unknown = "no-such-package-anywhere-1234\n";
+    let app = folder(&[("requirements.txt", unknown), ("Procfile", "web: python3 -c pass\n")]);
+    // An app that was never built here.
+    let name = format!("flow-mended-{}", std::process::id());
+    let build = || say(packlight(["build", &name, "--output", "store", "--path"]).arg(app.path()));
+    build().fails(51, &["no-such-package-anywhere-1234", "Installing uv"]);
+    std::fs::write(app.path().join("requirements.txt"), "six\n").unwrap();
+    let said = build().ok().both();
+    assert!(said.contains("layer uv: kept, unchanged"), "{said}");
+    assert!(!said.contains("Installing uv"), "{said}");
+    say(&mut packlight(["rm", &name])).ok();
+}
+
+#[test]
 fn a_syntax_error_in_requirements_names_the_line() {
     refused(&[("requirements.txt", "flask\n===oops\n"), ("Procfile", "web: x")], 51, &["requirements.txt"]);
 }

@@ -1,5 +1,6 @@
 //! A build from its start to its end, each step a call.
 
+mod finished;
 mod handover;
 mod report;
 mod request;
@@ -85,9 +86,12 @@ fn through_the_phases(
     })?;
     let site = site.with_base(&base);
     in_phase(events, Phase::Restore, || site.restore(&detected, &previous, events))?;
-    let built = in_phase(events, Phase::Build, || site.build(&detected, &base, events))?;
+    let keep_finished = |error: &BuildError| finished::keep(&site, app_dir, &detected, error, events);
+    let built =
+        in_phase(events, Phase::Build, || site.build(&detected, &base, events)).inspect_err(keep_finished)?;
     let made = Made { request, source, detected: &detected, built: &built, base: &base };
-    let exported = in_phase(events, Phase::Export, || site.export(&made, &previous, &images, events))?;
+    let exported = in_phase(events, Phase::Export, || site.export(&made, &previous, &images, events))
+        .inspect_err(keep_finished)?;
     let lock = site.lock_after(&base)?;
     keep(world, request, app_dir, &exported, &lock)?;
     tell_of_stale_lock(request, source, &lock, events)?;

@@ -89,6 +89,16 @@ pub enum BuildError {
     Print(#[from] toml::ser::Error),
 }
 
+impl BuildError {
+    /// The buildpack that failed, as `id@version`.
+    pub(crate) fn who(&self) -> Option<&str> {
+        match self {
+            Self::Failed { who, .. } | Self::Run { who, .. } | Self::Left { who, .. } => Some(who),
+            Self::Catalogue(_) | Self::Files(_) | Self::Print(_) => None,
+        }
+    }
+}
+
 /// Runs every buildpack of the group and writes `config/metadata.toml` and `sbom/`.
 ///
 /// # Errors

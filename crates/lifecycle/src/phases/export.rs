@@ -7,7 +7,7 @@ mod record;
 mod spec;
 
 use crate::beneath::{Beneath, BeneathError};
-use crate::cache::{Cache, Stamp};
+use crate::cache::Cache;
 use crate::dirs::Dirs;
 use crate::events::{Event, Events};
 use crate::images::{AppSource, Images, ImagesError};
@@ -190,7 +190,7 @@ struct Buildpack<'a> {
     layers: Vec<OnDisk>,
     store: Option<StoreToml>,
     /// By layer: its bills of materials.
-    sbom: BTreeMap<String, BTreeMap<String, Stamp>>,
+    sbom: layers::Bills,
 }
 
 fn read_layers<'a>(request: &ExportRequest<'a>) -> Result<Vec<Buildpack<'a>>, ExportError> {
@@ -206,15 +206,7 @@ fn read_one<'a>(layers_dir: &Beneath, chosen: &'a Chosen) -> Result<Buildpack<'a
     };
     let layers = layers::read(&dir).map_err(left)?;
     let store = layers::toml_file(&dir, "store.toml").map_err(left)?;
-    let mut sbom: BTreeMap<String, BTreeMap<String, Stamp>> = BTreeMap::new();
-    for entry in dir.entries()? {
-        if let Some(file) = entry.name.to_str()
-            && let Some((layer, _)) = file.rsplit_once(".sbom.")
-            && let Some(stamp) = dir.stamp(file)?
-        {
-            sbom.entry(layer.to_owned()).or_default().insert(file.to_owned(), stamp);
-        }
-    }
+    let sbom = layers::bills(&dir)?;
     Ok(Buildpack { chosen, layers, store, sbom })
 }
 

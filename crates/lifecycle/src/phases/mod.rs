@@ -6,3 +6,5 @@ pub mod restore;
 // one screen apart, so that the order can be read
 pub mod build;
 pub mod export;
+// in place of export, when there is nothing to export
+pub mod after_failure;

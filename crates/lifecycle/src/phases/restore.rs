@@ -177,7 +177,7 @@ fn decisions<'a>(
 }
 
 /// The table of the specification. The image knows the layers for launch, the cache those for the next build; where
-/// both know one, it must be the same.
+/// both know one, it must be the same, unless the cache is ahead of it.
 fn decide(
     image: Option<&LayerMetadata>,
     cache: Option<&CachedLayer>,
@@ -186,6 +186,7 @@ fn decide(
     let image = image.filter(|it| it.launch);
     if let Some(cached) = cache.filter(|it| it.types.cache) {
         let same = match (image, cached.sha) {
+            _ if cached.ahead => true,
             (Some(image), Some(sha)) => image.sha == sha.to_string(),
             (Some(_), None) => false,
             (None, _) => true,
@@ -212,7 +213,8 @@ impl<'a> Sources<'a> {
     }
 
     fn data(&self, layer: &str) -> Option<&'a toml::Table> {
-        let image = self.in_image(layer).filter(|it| it.launch).map(|it| &it.data);
+        let is_ahead = self.in_cache(layer).is_some_and(|it| it.ahead && it.types.cache);
+        let image = self.in_image(layer).filter(|it| it.launch && !is_ahead).map(|it| &it.data);
         image.or_else(|| self.in_cache(layer).map(|it| &it.data))
     }
 

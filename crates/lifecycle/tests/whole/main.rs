@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(unreachable_pub, reason = "shared by the modules of this test")]
 
+mod after_failure;
 mod beneath;
 mod hostile;
 mod phases;

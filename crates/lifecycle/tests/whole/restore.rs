@@ -38,6 +38,7 @@ fn built(types: LayerTypes) -> Room {
         tree: types.cache.then(|| TreeIndex::of_tree(&layers.join("layer")).unwrap()),
         sbom: [("layer.sbom.cdx.json".to_owned(), open.stamp("layer.sbom.cdx.json").unwrap().unwrap())]
             .into(),
+        ahead: false,
     };
     let mut room = Room {
         dir,

@@ -218,7 +218,14 @@ impl Room {
         let (dirs, group, cache) = (self.dirs(), &detected.group, &self.cache);
         let request = lifecycle::RestoreRequest { dirs: &dirs, group, cache, previous: &previous, exec_env };
         lifecycle::restore(&request, &self.heard)?;
-        let built = self.build(&detected)?;
+        let built = match self.build(&detected) {
+            Ok(built) => built,
+            Err(failure) => {
+                let kept = self.after_failure(&detected, &failure);
+                self.cache = Cache::parse(&kept.print()?);
+                return Err(failure.into());
+            }
+        };
         let app = AppSource {
             trees: vec![AppTree { host: self.path("app"), skip: BTreeSet::new() }],
             modes: oci::Modes::Normalise,
@@ -256,6 +263,18 @@ impl Room {
         self.store.tag(&self.name, &exported.image)?;
         self.cache = Cache::parse(&exported.cache.print()?);
         Ok(exported)
+    }
+
+    fn after_failure(&self, detected: &Detected, failure: &lifecycle::BuildError) -> Cache {
+        let request = lifecycle::FailedRequest {
+            dirs: &self.dirs(),
+            catalogue: &self.catalogue(),
+            group: &detected.group,
+            cache: &self.cache,
+            exec_env: &self.exec_env,
+            failure: Some(failure),
+        };
+        lifecycle::after_failure(&request).unwrap()
     }
 
     pub fn heard(&self) -> Vec<String> {

@@ -59,5 +59,6 @@ fn cached_layer(
         record: made.and_then(|it| it.record.clone()),
         tree,
         sbom: buildpack.sbom.get(&layer.name).cloned().unwrap_or_default(),
+        ahead: false,
     })
 }
