@@ -4,6 +4,8 @@
 //! looked for at the end. For what images are made of it finds the same sets as apt; where a greedy choice runs into
 //! a conflict it says so instead of backtracking.
 
+mod error;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::depends::{Relation, groups};
@@ -12,71 +14,8 @@ use crate::near::near;
 use crate::packages::{Candidate, PackageIndex};
 use crate::release::Cut;
 
-/// Why there is no set of packages for the wanted names.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ResolveError {
-    /// A wanted name that the release does not have.
-    #[error("{release} has no package {name}{}", did_you_mean(.near))]
-    Unknown {
-        /// The name as it was asked for.
-        name: String,
-        /// The release.
-        release: &'static str,
-        /// Names that may have been meant, best first.
-        near: Vec<String>,
-    },
-    /// A dependency that nothing in the release satisfies.
-    #[error("{package} needs {relation}, which nothing in {release} satisfies{}", wanted_by(.chain))]
-    Unsatisfied {
-        /// The package that has the dependency.
-        package: String,
-        /// The dependency, as its control file spells it.
-        relation: String,
-        /// The release.
-        release: &'static str,
-        /// Who asked for the package, up to a wanted name.
-        chain: Vec<String>,
-    },
-    /// A dependency on another version of a package that is already in the base below.
-    #[error(
-        "{package} needs {relation}, but the base has {held}: update the lock so that both come from one index"
-    )]
-    Held {
-        /// The package that has the dependency.
-        package: String,
-        /// The dependency.
-        relation: String,
-        /// Name and version in the base.
-        held: String,
-    },
-    /// Two packages of the set exclude each other.
-    #[error("{first} and {second} cannot be installed together ({relation})")]
-    Conflict {
-        /// The package that declares it.
-        first: String,
-        /// The one it excludes.
-        second: String,
-        /// The declared relation.
-        relation: String,
-    },
-    /// A package whose entry in the index lacks a field or has a strange one.
-    #[error("the index entry of {package} is not usable: no sound {field}")]
-    Entry {
-        /// The package.
-        package: String,
-        /// The field.
-        field: &'static str,
-    },
-}
-
-fn did_you_mean(near: &[String]) -> String {
-    if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
-}
-
-fn wanted_by(chain: &[String]) -> String {
-    if chain.is_empty() { String::new() } else { format!(" (wanted by {})", chain.join(", by ")) }
-}
+pub(crate) use error::Refusal;
+pub use error::ResolveError;
 
 /// The packages that `wanted` needs and `already` has not, sorted by name, each pinned to its file.
 ///
@@ -87,7 +26,8 @@ pub fn resolve(
     wanted: &[&str],
     already: &[LockedPackage],
 ) -> Result<Vec<LockedPackage>, ResolveError> {
-    resolve_with(index, wanted, already, index.release.cuts)
+    let rules = Rules { cuts: index.release.cuts, pins: &Pins::new() };
+    resolve_with(index, wanted, already, rules).map_err(|refusal| refusal.error)
 }
 
 /// As [`resolve`], following every dependency, those of maintainer scripts too: what `apt-get install
@@ -100,18 +40,29 @@ pub fn resolve_uncut(
     wanted: &[&str],
     already: &[LockedPackage],
 ) -> Result<Vec<LockedPackage>, ResolveError> {
-    resolve_with(index, wanted, already, &[])
+    let rules = Rules { cuts: &[], pins: &Pins::new() };
+    resolve_with(index, wanted, already, rules).map_err(|refusal| refusal.error)
 }
 
-fn resolve_with(
-    index: &PackageIndex,
+/// Names with the version that is taken of each, where the newest is not.
+pub(crate) type Pins<'a> = BTreeMap<&'a str, Candidate<'a>>;
+
+/// How dependencies are followed.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules<'a> {
+    pub(crate) cuts: &'a [Cut],
+    pub(crate) pins: &'a Pins<'a>,
+}
+
+pub(crate) fn resolve_with<'a>(
+    index: &'a PackageIndex,
     wanted: &[&str],
-    already: &[LockedPackage],
-    cuts: &[Cut],
-) -> Result<Vec<LockedPackage>, ResolveError> {
+    already: &'a [LockedPackage],
+    rules: Rules<'a>,
+) -> Result<Vec<LockedPackage>, Refusal> {
     let mut set = Set {
         index,
-        cuts,
+        rules,
         chosen: BTreeMap::new(),
         provided: BTreeMap::new(),
         todo: VecDeque::new(),
@@ -125,7 +76,8 @@ fn resolve_with(
     }
     set.close()?;
     set.check_conflicts()?;
-    set.chosen.values().filter(|chosen| !chosen.held).map(|chosen| locked(chosen.candidate)).collect()
+    let new = set.chosen.values().filter(|chosen| !chosen.held);
+    Ok(new.map(|chosen| locked(chosen.candidate)).collect::<Result<_, _>>()?)
 }
 
 #[derive(Clone, Copy)]
@@ -143,7 +95,7 @@ type Need<'a> = (&'a str, Vec<Relation<'a>>);
 
 struct Set<'a> {
     index: &'a PackageIndex,
-    cuts: &'a [Cut],
+    rules: Rules<'a>,
     chosen: BTreeMap<&'a str, Chosen<'a>>,
     /// Provided names with the version, if any, that they are provided in.
     provided: BTreeMap<&'a str, Vec<(&'a str, Option<&'a str>)>>,
@@ -197,7 +149,8 @@ impl<'a> Set<'a> {
         let needs = groups(candidate.field("Pre-Depends")).chain(groups(candidate.field("Depends")));
         for group in needs {
             let cut = |relation: &Relation<'_>| {
-                self.cuts
+                self.rules
+                    .cuts
                     .iter()
                     .any(|cut| (cut.package == "*" || cut.package == name) && cut.dependency == relation.name)
             };
@@ -212,19 +165,20 @@ impl<'a> Set<'a> {
         }
     }
 
-    fn close(&mut self) -> Result<(), ResolveError> {
+    fn close(&mut self) -> Result<(), Refusal> {
         while let Some((package, group)) = self.todo.pop_front().or_else(|| self.choices.pop_front()) {
             if group.iter().any(|relation| self.satisfies(*relation)) {
                 continue;
             }
             if let Some(error) = self.held_back(package, &group) {
-                return Err(error);
+                return Err(Refusal { error, concerned: error::concerned(package, &group) });
             }
             // A real package of any alternative goes before a provider of the first.
             let real = group.iter().find_map(|relation| self.real(*relation));
             let Some(candidate) = real.or_else(|| group.iter().find_map(|relation| self.best(*relation)))
             else {
-                return Err(self.unsatisfied(package, &group));
+                let error = self.unsatisfied(package, &group);
+                return Err(Refusal { error, concerned: error::concerned(package, &group) });
             };
             self.choose(candidate, Some(package));
         }
@@ -243,7 +197,12 @@ impl<'a> Set<'a> {
         if self.chosen.contains_key(relation.name) {
             return None;
         }
-        self.index.newest(relation.name).filter(|candidate| relation.accepts(candidate.version()))
+        self.candidate(relation.name).filter(|candidate| relation.accepts(candidate.version()))
+    }
+
+    /// The version of a package that is taken: the pinned one, else the newest.
+    fn candidate(&self, name: &str) -> Option<Candidate<'a>> {
+        self.rules.pins.get(name).copied().or_else(|| self.index.newest(name))
     }
 
     /// The real package, else the provider of the highest priority, then the first by name.
@@ -256,9 +215,8 @@ impl<'a> Set<'a> {
                             && provides(relation, provided.constraint.map(|(_, version)| version))
                     })
                     && self
-                        .index
-                        .newest(candidate.name())
-                        .is_some_and(|newest| newest.version() == candidate.version())
+                        .candidate(candidate.name())
+                        .is_some_and(|taken| taken.version() == candidate.version())
             });
             fitting.min_by_key(|candidate| (rank(candidate.field("Priority")), candidate.name()))
         })
@@ -290,15 +248,17 @@ impl<'a> Set<'a> {
         }
     }
 
-    fn check_conflicts(&self) -> Result<(), ResolveError> {
+    fn check_conflicts(&self) -> Result<(), Refusal> {
         for (name, chosen) in &self.chosen {
             for field in ["Conflicts", "Breaks"] {
                 for relation in groups(chosen.candidate.field(field)).flatten() {
                     if let Some(second) = self.hit_by(name, relation) {
-                        return Err(ResolveError::Conflict {
-                            first: (*name).to_owned(),
-                            second: second.to_owned(),
-                            relation: format!("{field}: {relation}"),
+                        let (first, second) = ((*name).to_owned(), second.to_owned());
+                        let concerned = vec![second.clone(), first.clone()];
+                        let relation = format!("{field}: {relation}");
+                        return Err(Refusal {
+                            error: ResolveError::Conflict { first, second, relation },
+                            concerned,
                         });
                     }
                 }

@@ -14,7 +14,7 @@ use crate::lock::DebianLock;
 use crate::world::World;
 use cnb::analyzed::TargetData;
 use cnb::buildpack_toml::Distro;
-use debian::{Archive, LockedPackage, Release};
+use debian::{Archive, LockedPackage, Release, Wishes};
 use oci::{Digest, Image};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -91,8 +91,8 @@ struct Record {
     lock: DebianLock,
 }
 
-/// The base with these packages: taken from the store, or composed. `pins` are used when they are for the same
-/// wishes; else the newest packages of the archive are.
+/// The base with these packages: taken from the store, or composed. `pins` are orders when they are for the same
+/// wishes, preferences when they are for others.
 ///
 /// # Errors
 /// When the packages cannot be had, trusted or put together.
@@ -105,7 +105,7 @@ pub fn obtain(
     let release = wanted.release()?;
     let lock = match pins.filter(|it| wanted.is_met_by(it)) {
         Some(lock) => lock.clone(),
-        None => resolve(world, release, wanted, events)?,
+        None => resolve(world, release, wanted, pins, events)?,
     };
     let key = key(&lock);
     let dir = world.store.root().join("bases").join(key.hex());
@@ -115,7 +115,8 @@ pub fn obtain(
     open(world, lock, &dir)
 }
 
-/// Settles on the newest packages of the archive.
+/// Settles on packages of the archive: the newest, but for those that `pins` names, which keep their version as long
+/// as the archive has it and the others get on with it.
 ///
 /// # Errors
 /// When the index cannot be had or trusted, or there is no such set of packages.
@@ -123,6 +124,7 @@ pub fn resolve(
     world: &World,
     release: &'static Release,
     wanted: &Wanted,
+    pins: Option<&DebianLock>,
     events: Events<'_>,
 ) -> Result<DebianLock, BaseError> {
     let archive = Archive {
@@ -133,21 +135,28 @@ pub fn resolve(
         allow_expired: world.settings.debian.allow_expired,
     };
     let index = debian::refresh(&archive, &downloads(events))?;
-    let names = |core: &[&'static str], more: &'_ [String]| -> Vec<String> {
-        core.iter().map(|it| (*it).to_owned()).chain(more.iter().cloned()).collect()
-    };
-    let set = |names: Vec<String>, already: &[LockedPackage]| {
-        debian::resolve(&index, &names.iter().map(String::as_str).collect::<Vec<_>>(), already)
-    };
-    let run = set(names(release.run_core, &wanted.run), &[])?;
-    let build = set(names(release.build_core, &wanted.build), &run)?;
+    let pins = pins.filter(|it| it.release == release.name);
+    let locked: Vec<LockedPackage> =
+        pins.map(|it| [it.run.clone(), it.build.clone()].concat()).unwrap_or_default();
+    let run: Vec<&str> = names(release.run_core, &wanted.run);
+    let build: Vec<&str> = names(release.build_core, &wanted.build);
+    let settled = debian::settle(&index, Wishes { run: &run, build: &build }, &locked)?;
+    for it in &settled.moved {
+        let text =
+            format!("{} {} could not stay as locked ({}): {} is taken", it.name, it.from, it.why, it.to);
+        events(Event::Notice { text });
+    }
     Ok(DebianLock {
         release: release.name.to_owned(),
         wanted_run: wanted.run.clone(),
         wanted_build: wanted.build.clone(),
-        run,
-        build,
+        run: settled.run,
+        build: settled.build,
     })
+}
+
+fn names<'a>(core: &[&'static str], more: &'a [String]) -> Vec<&'a str> {
+    core.iter().copied().chain(more.iter().map(String::as_str)).collect()
 }
 
 /// What makes one base another: its packages, and how they are put together.

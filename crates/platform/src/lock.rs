@@ -31,7 +31,7 @@ pub struct Lock {
 pub struct DebianLock {
     /// The release's code name.
     pub release: String,
-    /// What was asked for, for running: when that changes, the packages are resolved anew.
+    /// What was asked for, for running: when that changes, the versions below are preferences and no longer orders.
     pub wanted_run: Vec<String>,
     /// What was asked for, for building.
     pub wanted_build: Vec<String>,

@@ -12,3 +12,5 @@ mod index;
 mod network;
 #[cfg(test)]
 mod resolve;
+#[cfg(test)]
+mod settle;

@@ -117,7 +117,7 @@ fn wishes_of(here: &Here<'_>, name: &str) -> Result<Wanted, Failure> {
 fn lock(here: &Here<'_>, wanted: &Wanted) -> Result<ExitCode, Failure> {
     let world = here.world()?;
     let release = wanted.release().map_err(base::BaseError::from)?;
-    let lock = base::resolve(&world, release, wanted, &|event| here.screen.event(event))?;
+    let lock = base::resolve(&world, release, wanted, None, &|event| here.screen.event(event))?;
     let packages: Vec<_> = lock.run.iter().map(|it| serde_json::json!([it.name, it.version])).collect();
     let value = serde_json::json!({"release": lock.release, "packages": packages});
     let text = Lock { debian: Some(lock), parts: Default::default() }

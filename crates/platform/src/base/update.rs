@@ -63,7 +63,7 @@ pub fn update(world: &World, events: Events<'_>) -> Result<Vec<Updated>, UpdateE
             run: old.wanted_run.clone(),
             build: old.wanted_build.clone(),
         };
-        let new = resolve(world, wanted.release().map_err(BaseError::from)?, &wanted, events)?;
+        let new = resolve(world, wanted.release().map_err(BaseError::from)?, &wanted, None, events)?;
         obtain(world, &wanted, Some(&new), events)?;
         let changes = changes(&old, &new);
         lock.debian = Some(new);
