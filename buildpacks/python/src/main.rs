@@ -53,12 +53,14 @@ fn debian_packages(
     python: &version::Python,
     inventory: &Inventory,
 ) -> Result<toml::Table, Failure> {
-    let interpreter = format!("python{}", python.build_minor(inventory));
+    let minor = python.build_minor(inventory);
+    // The two that `python3.13` consists of: it adds 0.7 MB of news, and nothing else.
+    let interpreter = [format!("libpython{minor}-stdlib"), format!("python{minor}-minimal")];
     let run = match python.origin {
-        Origin::Debian(_) => vec![interpreter.clone()],
+        Origin::Debian(_) => interpreter.to_vec(),
         Origin::Standalone(_) => Vec::new(),
     };
-    let mut build = vec![interpreter, "python3-pip-whl".to_owned()];
+    let mut build = [&interpreter[..], &["python3-pip-whl".to_owned()]].concat();
     if resolve::uses_git(context, source)? {
         build.push("git".to_owned());
     }

@@ -40,9 +40,9 @@ fn an_app_with_requirements_asks_the_base_for_its_interpreter() {
     name = "debian"
 
     [requires.metadata]
-    build = ["python3.13", "python3-pip-whl"]
+    build = ["libpython3.13-stdlib", "python3.13-minimal", "python3-pip-whl"]
     release = "trixie"
-    run = ["python3.13"]
+    run = ["libpython3.13-stdlib", "python3.13-minimal"]
     "#);
 }
 

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use debian::{Archive, Composed, Event, Kind, LockedPackage, Lower, Mirrors, SourceKind};
+use debian::{Archive, Composed, Event, Kind, LockedPackage, Lower, Mirrors, SourceKind, Wishes};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,13 +44,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let index = debian::refresh(&archive, &report)?;
     say(&format!("index: {:?}", clock.elapsed()));
     let clock = Instant::now();
-    let wanted = |core: &[&'static str], more: &'_ [String]| -> Vec<String> {
-        core.iter().map(|it| (*it).to_owned()).chain(more.iter().cloned()).collect()
-    };
-    let run = wanted(release.run_core, run);
-    let run = debian::resolve(&index, &run.iter().map(String::as_str).collect::<Vec<_>>(), &[])?;
-    let build = wanted(release.build_core, build);
-    let build = debian::resolve(&index, &build.iter().map(String::as_str).collect::<Vec<_>>(), &run)?;
+    let wanted: Vec<&str> = release.run_core.iter().copied().chain(run.iter().map(String::as_str)).collect();
+    let build: Vec<&str> = build.iter().map(String::as_str).collect();
+    let settled = debian::settle(&index, Wishes { run: &wanted, build: &build }, &[])?;
+    let (run, build) = (settled.run, settled.build);
     say(&format!(
         "resolve: {:?}; {} packages to run, {} more to build",
         clock.elapsed(),

@@ -22,8 +22,10 @@ pub struct Release {
     pub python: &'static str,
     /// Packages of every run base, whatever the app.
     pub run_core: &'static [&'static str],
-    /// Packages that every build base has besides: what configure scripts and compilers take for granted.
+    /// Packages that a build base has besides when it compiles: what configure scripts take for granted.
     pub build_core: &'static [&'static str],
+    /// Packages by which one knows that it compiles, since no compiler comes without one of them.
+    pub compilers: &'static [&'static str],
     /// Dependencies that are not followed.
     pub cuts: &'static [Cut],
 }
@@ -68,6 +70,7 @@ pub const RELEASES: &[Release] = &[
         python: "3.13",
         run_core: RUN_CORE,
         build_core: BUILD_CORE,
+        compilers: COMPILERS,
         cuts: CUTS,
     },
     Release {
@@ -87,6 +90,7 @@ pub const RELEASES: &[Release] = &[
         python: "3.11",
         run_core: RUN_CORE,
         build_core: BUILD_CORE,
+        compilers: COMPILERS,
         cuts: CUTS,
     },
 ];
@@ -114,8 +118,10 @@ const RUN_CORE: &[&str] = &[
     "tzdata",
 ];
 
-/// The rest of what Debian calls essential and a `configure` script or an sdist's build takes for granted.
+/// The rest of what Debian calls essential and a `configure` script or an sdist's build takes for granted. Without a
+/// compiler nothing of that can be built, so it is 2 MB for nothing.
 const BUILD_CORE: &[&str] = &["diffutils", "findutils", "gzip", "hostname", "mawk", "tar"];
+const COMPILERS: &[&str] = &["binutils", "make"];
 
 const CUTS: &[Cut] = &[
     Cut { package: "*", dependency: "debconf", why: "asks questions for maintainer scripts" },
@@ -135,7 +141,7 @@ const CUTS: &[Cut] = &[
     Cut {
         package: "base-files",
         dependency: "awk",
-        why: "used by its maintainer script; build bases have mawk",
+        why: "used by its maintainer script; build bases with a compiler have mawk",
     },
     Cut {
         package: "base-passwd",
@@ -144,6 +150,8 @@ const CUTS: &[Cut] = &[
     },
     Cut { package: "base-passwd", dependency: "libselinux1", why: "for update-passwd, which is left out" },
     Cut { package: "ca-certificates", dependency: "openssl", why: "for update-ca-certificates, done by us" },
+    // 0.3 MB compressed. Nothing loads it unless OpenSSL's configuration says so; named in `run`, it is there again.
+    Cut { package: "libssl3t64", dependency: "openssl-provider-legacy", why: "ciphers of the past" },
     // 0.9 MB compressed. `dbm` falls back to its other implementations; named in `run`, the library is there again.
     Cut { package: "libpython3.13-stdlib", dependency: "libdb5.3t64", why: "only for the module dbm.ndbm" },
     Cut { package: "libpython3.11-stdlib", dependency: "libdb5.3", why: "only for the module dbm.ndbm" },

@@ -14,7 +14,8 @@ use crate::resolve::{Pins, Refusal, ResolveError, Rules, resolve_with};
 pub struct Wishes<'a> {
     /// Packages that apps run on.
     pub run: &'a [&'a str],
-    /// Packages that the build has besides.
+    /// Packages that the build has besides; when a compiler is among what they bring, the release's own
+    /// [`build_core`](crate::Release::build_core) comes with it.
     pub build: &'a [&'a str],
 }
 
@@ -102,7 +103,10 @@ type Sets = (Vec<LockedPackage>, Vec<LockedPackage>);
 fn both(index: &PackageIndex, wishes: Wishes<'_>, pins: &Pins<'_>) -> Result<Sets, Refusal> {
     let rules = Rules { cuts: index.release.cuts, pins };
     let run = resolve_with(index, wishes.run, &[], rules)?;
-    let build = resolve_with(index, wishes.build, &run, rules)?;
+    let mut build = resolve_with(index, wishes.build, &run, rules)?;
+    if build.iter().chain(&run).any(|it| index.release.compilers.contains(&it.name.as_str())) {
+        build = resolve_with(index, &[index.release.build_core, wishes.build].concat(), &run, rules)?;
+    }
     Ok((run, build))
 }
 

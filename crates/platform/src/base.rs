@@ -139,7 +139,7 @@ pub fn resolve(
     let locked: Vec<LockedPackage> =
         pins.map(|it| [it.run.clone(), it.build.clone()].concat()).unwrap_or_default();
     let run: Vec<&str> = names(release.run_core, &wanted.run);
-    let build: Vec<&str> = names(release.build_core, &wanted.build);
+    let build: Vec<&str> = names(&[], &wanted.build);
     let settled = debian::settle(&index, Wishes { run: &run, build: &build }, &locked)?;
     for it in &settled.moved {
         let text =

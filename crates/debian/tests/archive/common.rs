@@ -252,7 +252,8 @@ impl Mirror {
             keys,
             python: "3.99",
             run_core: &["base"],
-            build_core: &[],
+            build_core: &["awk"],
+            compilers: &["cc"],
             cuts: &[debian::Cut { package: "*", dependency: "debconf", why: "as in the real releases" }],
         }));
         let folder = tempfile::tempdir().unwrap();

@@ -136,3 +136,19 @@ fn where_even_the_newest_do_not_fit_the_error_is_that_of_the_newest() {
     let unknown = settle(&index, of(&["lib", "libb"], &[]), &locked).unwrap_err();
     assert_eq!(unknown.to_string(), "tiny has no package libb; did you mean lib?");
 }
+
+#[test]
+fn what_compilers_take_for_granted_comes_with_a_compiler_alone() {
+    let (_, index) = archive(
+        &[
+            package("pip", "", &[]),
+            package("gcc", "Depends: cc\n", &[]),
+            package("cc", "", &[]),
+            package("awk", "", &[]),
+        ],
+        &[],
+    );
+    let built_with = |names: &[&str]| versions(&settle(&index, of(&[], names), &[]).unwrap().build);
+    assert_eq!(built_with(&["pip"]), ["pip 1.0-1"]);
+    assert_eq!(built_with(&["pip", "gcc"]), ["awk 1.0-1", "cc 1.0-1", "gcc 1.0-1", "pip 1.0-1"]);
+}
