@@ -4,7 +4,6 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -303,8 +302,7 @@ fn write_layers(dir: &Path, files: &BTreeMap<String, String>) -> io::Result<()> 
 }
 
 fn script(path: &Path, body: &str) -> io::Result<()> {
-    fs_err::write(path, format!("#!/bin/sh\n{body}"))?;
-    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+    testing::program(path, &format!("#!/bin/sh\n{body}"))
 }
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<T> {

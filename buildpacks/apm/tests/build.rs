@@ -224,7 +224,7 @@ fn the_launch_program_answers_on_descriptor_three_when_a_process_type_is_started
     let program = dir.path().join("opentelemetry/exec.d/packlight-agent");
     fs_err::create_dir_all(program.parent().unwrap()).unwrap();
     fs_err::create_dir_all(dir.path().join("config")).unwrap();
-    fs_err::copy(env!("CARGO_BIN_EXE_packlight-agent"), &program).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_packlight-agent"), &program).unwrap();
     let config = dir.path().join("config/agent.toml");
     fs_err::write(
         &config,

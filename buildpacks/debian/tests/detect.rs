@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::{env, fs};
@@ -12,7 +13,7 @@ fn room(test: &str, name: &str) -> (PathBuf, PathBuf) {
     let _ = fs::remove_dir_all(&room);
     fs::create_dir_all(room.join("bin")).unwrap();
     let program = room.join("bin").join(name);
-    fs::copy(env!("CARGO_BIN_EXE_extension-debian"), &program).unwrap();
+    symlink(env!("CARGO_BIN_EXE_extension-debian"), &program).unwrap();
     (room, program)
 }
 

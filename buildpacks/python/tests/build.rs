@@ -24,11 +24,7 @@ fn python(room: &Room, code: &str, env: &[(&str, &str)]) -> String {
 
 /// An executable that leaves a mark when it is started.
 fn trap(path: &Path, mark: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let _ = fs::remove_file(path);
-    fs::write(path, format!("#!/bin/sh\necho \"$0 $@\" >> {}\nexit 1\n", mark.display())).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    testing::program(path, &format!("#!/bin/sh\necho \"$0 $@\" >> {}\nexit 1\n", mark.display())).unwrap();
 }
 
 #[test]

@@ -6,7 +6,7 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::process::Command;
 use support::Room;
 
@@ -18,12 +18,10 @@ fn room(sha256: Option<&str>) -> Room {
     let mut room = Room::new(&[("requirements.txt", ""), ("main.py", "print('hello')\n")]).with_uv();
     room.write(".python-version", "3.12\n");
     let python = room.path("made/python");
-    fs::create_dir_all(python.join("bin")).unwrap();
     fs::create_dir_all(python.join("lib")).unwrap();
     fs::write(python.join("lib/module.py"), "x = 1\n").unwrap();
     let program = python.join("bin/python3.12");
-    fs::write(&program, format!("#!/bin/sh\nexec /usr/bin/python{} \"$@\"\n", room.minor)).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    testing::program(&program, &format!("#!/bin/sh\nexec /usr/bin/python{} \"$@\"\n", room.minor)).unwrap();
     let archive = room.path("mirror").join(ARCHIVE);
     fs::create_dir_all(archive.parent().unwrap()).unwrap();
     let tar =

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -65,8 +64,7 @@ impl Image {
     }
 
     fn program(&self, file: &str, body: &str) {
-        self.file(file, &format!("#!/bin/sh\n{body}\n"));
-        std::fs::set_permissions(self.path(file), std::fs::Permissions::from_mode(0o755)).unwrap();
+        testing::program(&self.path(file), &format!("#!/bin/sh\n{body}\n")).unwrap();
     }
 
     fn run(&self, name: &str, args: &[&str]) -> Output {

@@ -29,7 +29,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("buildpack-apm", &["buildpack", "destinations"]),
     ("extension-debian", &[]),
     // The cases are run against programs; these are the ones that it wraps, and their mutants.
-    ("conformance", &["cnb", "launcher", "lifecycle"]),
+    ("conformance", &["cnb", "launcher", "lifecycle", "testing"]),
+    // What tests alone are written with.
+    ("testing", &[]),
     // The benchmarks time what a user starts.
     ("bench", &[]),
 ];
@@ -161,12 +163,15 @@ fn rooms_use_only_what_they_may() {
 }
 
 /// Every room with the rooms that it names in its Cargo.toml, for its tests too: what a test imports, it is built on.
+/// `testing` is any test's, and no program's.
 fn path_dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let metadata = metadata(&["--no-deps"]);
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let dependencies = |package: &serde_json::Value| {
         let all = package["dependencies"].as_array().unwrap().iter();
-        all.filter(|it| it["path"].is_string()).map(|it| text(&it["name"])).collect()
+        let rooms =
+            all.filter(|it| it["path"].is_string() && !(it["name"] == "testing" && it["kind"] == "dev"));
+        rooms.map(|it| text(&it["name"])).collect()
     };
     let packages = metadata["packages"].as_array().unwrap().iter();
     packages.map(|it| (text(&it["name"]), dependencies(it))).collect()

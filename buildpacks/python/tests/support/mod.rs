@@ -124,7 +124,8 @@ impl Room {
             room
         });
         fs::create_dir_all(self.layers().join("uv/bin")).unwrap();
-        fs::copy(made.layers().join("uv/bin/uv"), self.layers().join("uv/bin/uv")).unwrap();
+        // A link, since a copy may still be open for writing somewhere when it is started.
+        fs::hard_link(made.layers().join("uv/bin/uv"), self.layers().join("uv/bin/uv")).unwrap();
         fs::copy(made.layers().join("uv.toml"), self.layers().join("uv.toml")).unwrap();
         self
     }

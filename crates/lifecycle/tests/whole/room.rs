@@ -7,7 +7,6 @@ use lifecycle::{
 };
 use oci::{Added, Digest, Image, ImageConfig, ImageName, LayerRecord, LayerRef, LayerSpec, Owner, Store};
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -283,6 +282,5 @@ impl Room {
 }
 
 fn script(path: &Path, body: &str) {
-    fs_err::write(path, format!("#!/bin/sh\nset -e\n{body}\n")).unwrap();
-    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    testing::program(path, &format!("#!/bin/sh\nset -e\n{body}\n")).unwrap();
 }
