@@ -13,6 +13,8 @@ mod image;
 mod layer;
 pub mod layout;
 mod name;
+#[cfg(feature = "registry")]
+pub mod registry;
 mod store;
 mod unpack;
 
@@ -20,7 +22,7 @@ pub use digest::{Digest, DigestError};
 pub use document::{
     ContainerConfig, Descriptor, History, ImageConfig, Index, Manifest, Platform, RootFs, media_type,
 };
-pub use image::{Image, LayerRef, chain_ids};
+pub use image::{Image, ImageError, LayerRef, chain_ids};
 pub use layer::{
     Added, CREATED, LayerError, LayerRecord, LayerSpec, Modes, Notice, Owner, OwnerRule, TreeIndex, TreeRules,
 };

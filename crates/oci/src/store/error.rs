@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{Digest, UnpackError};
+use crate::{Digest, ImageError, UnpackError};
 
 /// Why the store could not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +85,9 @@ pub enum StoreError {
         /// What does not fit.
         problem: String,
     },
+    /// A new image's documents can't be written.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// A layer could not be unpacked.
     #[error("layer {diff_id}: {source}")]
     Unpack {
@@ -92,14 +95,6 @@ pub enum StoreError {
         diff_id: Digest,
         /// Why.
         source: UnpackError,
-    },
-    /// A layer is compressed in a way that this program does not read.
-    #[error("layer {digest} has the type {media_type}, which is not read yet")]
-    Compression {
-        /// The blob.
-        digest: Digest,
-        /// Its media type, or its first bytes.
-        media_type: String,
     },
 }
 

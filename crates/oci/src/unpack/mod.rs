@@ -7,6 +7,7 @@
 //! file would be a hole. Extended attributes and devices are left out.
 
 mod at;
+mod compression;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -28,6 +29,8 @@ use rustix::{
     io::Errno,
 };
 use tar::{Archive, Entry, EntryType};
+
+pub(crate) use compression::decompressed;
 
 use at::{clean, in_root, make_opaque, names_in, open_directory, remove, set_link_meta, set_meta};
 
