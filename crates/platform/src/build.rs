@@ -90,8 +90,8 @@ fn through_the_phases(
     let (site, ground) = site.on_ground(source, &detected, events)?;
     in_phase(events, Phase::Restore, || site.restore(&detected, &previous, events))?;
     let keep_finished = |error: &BuildError| finished::keep(&site, app_dir, &detected, error, events);
-    let built =
-        in_phase(events, Phase::Build, || site.build(&detected, &ground, events)).inspect_err(keep_finished)?;
+    let built = in_phase(events, Phase::Build, || site.build(&detected, &ground, events))
+        .inspect_err(keep_finished)?;
     let made = Made { request, source, detected: &detected, built: &built, ground: &ground };
     let exported = in_phase(events, Phase::Export, || site.export(&made, &previous, &images, events))
         .inspect_err(keep_finished)?;
@@ -141,7 +141,9 @@ fn tell_of_stale_lock(
     lock: &Lock,
     events: Events<'_>,
 ) -> Result<(), BuildError> {
-    let Some(text) = source.lock.as_ref().filter(|_| request.builder.builder.is_none()) else { return Ok(()) };
+    let Some(text) = source.lock.as_ref().filter(|_| request.builder.builder.is_none()) else {
+        return Ok(());
+    };
     if !request.locking.writes_beside_source() && Lock::parse(handover::LOCK_FILE, text)? != *lock {
         let text = "packlight.lock is not what this build was made of; `--lock` writes the new one beside the source";
         events(Event::Warning { text: text.to_owned() });

@@ -3,8 +3,8 @@
 mod obtain;
 mod source;
 
-pub(crate) use obtain::{Progress, obtain};
 pub use obtain::{Found, ImageError, PullPolicy};
+pub(crate) use obtain::{Progress, obtain};
 pub use source::Source;
 
 use lifecycle::ImagesError;

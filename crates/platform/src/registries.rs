@@ -24,7 +24,10 @@ pub enum RegistriesError {
 /// The client.
 pub(crate) fn client(settings: &Settings, env: &Environment) -> Result<Client, RegistriesError> {
     let mut wanted = oci::registry::Settings {
-        api_hosts: settings::REGISTRY_APIS.iter().map(|(name, host)| ((*name).into(), (*host).into())).collect(),
+        api_hosts: settings::REGISTRY_APIS
+            .iter()
+            .map(|(name, host)| ((*name).into(), (*host).into()))
+            .collect(),
         proxies: proxies(env),
         credentials: credentials(env)?,
         ..oci::registry::Settings::default()
@@ -44,9 +47,7 @@ pub(crate) fn client(settings: &Settings, env: &Environment) -> Result<Client, R
 }
 
 fn proxies(env: &Environment) -> Proxies {
-    let either = |name: &str| {
-        settings::text(env, name).or_else(|| settings::text(env, &name.to_lowercase()))
-    };
+    let either = |name: &str| settings::text(env, name).or_else(|| settings::text(env, &name.to_lowercase()));
     Proxies {
         https: either("HTTPS_PROXY").map(Secret::new),
         http: either("HTTP_PROXY").map(Secret::new),

@@ -273,7 +273,10 @@ mod tests {
             ("lib/x.md", ""),
             ("project.toml", "[build]\ninclude = [\"app.py\", \"lib/*.py\"]\n"),
         ]);
-        assert_eq!(left_out(&read(dir.path(), Path::new("/nowhere"), LEFT_OUT).unwrap()), ["lib/x.md", "project.toml"]);
+        assert_eq!(
+            left_out(&read(dir.path(), Path::new("/nowhere"), LEFT_OUT).unwrap()),
+            ["lib/x.md", "project.toml"]
+        );
     }
 
     #[test]

@@ -96,14 +96,23 @@ mod tests {
     fn the_topmost_counts_and_what_is_gone_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let (top, bottom) = (dir.path().join("top"), dir.path().join("bottom"));
-        for (layer, file) in [(&bottom, "a/x"), (&bottom, "a/y"), (&bottom, "o/x"), (&top, "a/x"), (&top, "o/z")] {
+        for (layer, file) in
+            [(&bottom, "a/x"), (&bottom, "a/y"), (&bottom, "o/x"), (&top, "a/x"), (&top, "o/z")]
+        {
             let file = layer.join(file);
             fs_err::create_dir_all(file.parent().unwrap()).unwrap();
             fs_err::write(&file, layer.file_name().unwrap().to_str().unwrap()).unwrap();
         }
-        rustix::fs::setxattr(top.join("o"), "user.overlay.opaque", b"y", rustix::fs::XattrFlags::empty()).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, top.join("a/y"), FileType::CharacterDevice, rustix::fs::Mode::empty(), 0)
+        rustix::fs::setxattr(top.join("o"), "user.overlay.opaque", b"y", rustix::fs::XattrFlags::empty())
             .unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            top.join("a/y"),
+            FileType::CharacterDevice,
+            rustix::fs::Mode::empty(),
+            0,
+        )
+        .unwrap();
         fs_err::os::unix::fs::symlink("/etc", top.join("link")).unwrap();
         let layers = [top, bottom];
         let trees = Trees(&layers);

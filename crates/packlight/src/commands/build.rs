@@ -177,7 +177,9 @@ fn output(text: &str) -> Result<Output, String> {
         "oci" => path().map(Output::Layout),
         "oci-archive" => path().map(Output::OciArchive),
         "docker-archive" => path().map(Output::DockerArchive),
-        _ => Err("it is store, registry, docker, oci:DIR, oci-archive:FILE or docker-archive:FILE".to_owned()),
+        _ => {
+            Err("it is store, registry, docker, oci:DIR, oci-archive:FILE or docker-archive:FILE".to_owned())
+        }
     }
 }
 

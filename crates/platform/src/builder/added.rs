@@ -39,7 +39,9 @@ pub enum AddedError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// It is of a kind that is not there yet.
-    #[error("{0}: {1} are not there yet; give a folder, a .cnb file, an image or the id of one in the builder")]
+    #[error(
+        "{0}: {1} are not there yet; give a folder, a .cnb file, an image or the id of one in the builder"
+    )]
     NotYet(String, &'static str),
     /// The package cannot be had.
     #[error("the buildpack {name} cannot be had")]
@@ -67,7 +69,8 @@ impl Added {
     /// # Errors
     /// When it is none of these.
     pub fn parse(text: &str, default_registry: &str) -> Result<Self, AddedError> {
-        if let Some(id) = text.strip_prefix("urn:cnb:builder:").or_else(|| text.strip_prefix("from=builder:")) {
+        if let Some(id) = text.strip_prefix("urn:cnb:builder:").or_else(|| text.strip_prefix("from=builder:"))
+        {
             let (id, version) = id.split_once('@').unwrap_or((id, ""));
             return Ok(Self::InBuilder(id.to_owned(), version.to_owned()));
         }
@@ -167,7 +170,9 @@ fn place(
             shelve(&mut builder.catalogue, Trees(&trees));
             match builder.origin {
                 Origin::Image => drop(builder.trees.splice(0..0, trees)),
-                Origin::Packlight => builder.mounts.extend(buildpack_dirs(Trees(&trees)).map(|it| mount(&it.2))),
+                Origin::Packlight => {
+                    builder.mounts.extend(buildpack_dirs(Trees(&trees)).map(|it| mount(&it.2)))
+                }
             }
             Ok(member(metadata.id, metadata.version))
         }
@@ -223,7 +228,10 @@ mod tests {
         let parse = |text: &str| Added::parse(text, "docker.io");
         let path = |name: &str| dir.path().join(name).display().to_string();
         assert_eq!(parse(&path("")).unwrap(), Added::Folder(path("").into()));
-        assert_eq!(parse(&path("a.cnb")).unwrap(), Added::Package(Source::Archive(path("a.cnb").into(), None)));
+        assert_eq!(
+            parse(&path("a.cnb")).unwrap(),
+            Added::Package(Source::Archive(path("a.cnb").into(), None))
+        );
         assert_eq!(parse("a/b@1.2").unwrap(), Added::InBuilder("a/b".into(), "1.2".into()));
         assert_eq!(parse("urn:cnb:builder:a/b").unwrap(), Added::InBuilder("a/b".into(), String::new()));
         assert_eq!(parse("from=builder").unwrap(), Added::Order);

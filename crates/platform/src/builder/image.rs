@@ -63,7 +63,9 @@ pub enum BuilderError {
         source: cnb::ParseError,
     },
     /// A run image is named for a builder that composes its own.
-    #[error("--run-image goes with --builder: Packlight's own builder composes a run image of what the app needs")]
+    #[error(
+        "--run-image goes with --builder: Packlight's own builder composes a run image of what the app needs"
+    )]
     RunImageAlone,
     /// A buildpack that the user adds cannot be added.
     #[error(transparent)]
@@ -77,13 +79,18 @@ pub enum BuilderError {
 }
 
 /// Makes an image ready to build with.
-pub(super) fn from_image(world: &World, asked: &Asked<'_>, events: Events<'_>) -> Result<Builder, BuilderError> {
-    let found = images::obtain(world, asked.builder, asked.choice.pull_policy, events).map_err(BuilderError::Builder)?;
+pub(super) fn from_image(
+    world: &World,
+    asked: &Asked<'_>,
+    events: Events<'_>,
+) -> Result<Builder, BuilderError> {
+    let found = images::obtain(world, asked.builder, asked.choice.pull_policy, events)
+        .map_err(BuilderError::Builder)?;
     let trees = unpacked(world, &found.image)?;
     let reader = Reader { name: &found.name, trees: Trees(&trees) };
-    let mut order: Order = reader.toml(ORDER_TOML)?.ok_or_else(|| {
-        reader.is_none("it has no /cnb/order.toml, which says which buildpacks to try")
-    })?;
+    let mut order: Order = reader
+        .toml(ORDER_TOML)?
+        .ok_or_else(|| reader.is_none("it has no /cnb/order.toml, which says which buildpacks to try"))?;
     if !order.order_extensions.is_empty() {
         let text = format!("image extensions are not there yet: those of {} are left out", found.name);
         events(Event::Warning { text });
@@ -96,10 +103,8 @@ pub(super) fn from_image(world: &World, asked: &Asked<'_>, events: Events<'_>) -
     let ground = ground(world, asked, &found, &reader, events)?;
     let mut catalogue = Catalogue::new();
     added::shelve(&mut catalogue, reader.trees);
-    let build_config = reader
-        .trees
-        .find(Path::new("cnb/build-config"))
-        .map(|(host, _)| Dir::new(host, "/cnb/build-config"));
+    let build_config =
+        reader.trees.find(Path::new("cnb/build-config")).map(|(host, _)| Dir::new(host, "/cnb/build-config"));
     Ok(Builder {
         origin: Origin::Image,
         catalogue,
@@ -190,11 +195,15 @@ fn ground(
 /// What the builder says that apps stand on.
 fn run_image(builder: &Image, reader: &Reader<'_>) -> Result<Option<NamedRunImage>, BuilderError> {
     let label = builder.config().config.labels.get(BUILDER_METADATA);
-    let metadata: BuilderMetadata =
-        label.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
+    let metadata: BuilderMetadata = label.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
     let of_run: RunToml = reader.toml(RUN_TOML)?.unwrap_or_default();
     let of_stack: StackToml = reader.toml(STACK_TOML)?.unwrap_or_default();
-    let mut all = metadata.images.into_iter().chain([metadata.stack.run_image]).chain(of_run.images).chain([of_stack.run_image]);
+    let mut all = metadata
+        .images
+        .into_iter()
+        .chain([metadata.stack.run_image])
+        .chain(of_run.images)
+        .chain([of_stack.run_image]);
     Ok(all.find(|it| !it.image.is_empty()))
 }
 
@@ -227,7 +236,8 @@ fn nearest(
 fn target(image: &Image, builder: Trees<'_>) -> TargetData {
     let config = image.config();
     let label = |name: &str| config.config.labels.get(name).cloned().unwrap_or_default();
-    let distro = Distro { name: label(labels::BASE_DISTRO_NAME), version: label(labels::BASE_DISTRO_VERSION) };
+    let distro =
+        Distro { name: label(labels::BASE_DISTRO_NAME), version: label(labels::BASE_DISTRO_VERSION) };
     let distro = if distro.name.is_empty() { os_release(builder) } else { Some(distro) };
     let variant = config.extra.get("variant").and_then(|it| it.as_str()).unwrap_or_default();
     TargetData {

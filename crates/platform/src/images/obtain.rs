@@ -74,7 +74,12 @@ pub enum ImageError {
 
 /// The machine that images are for.
 pub(crate) fn platform() -> Platform {
-    Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), variant: None, extra: Default::default() }
+    Platform {
+        os: "linux".to_owned(),
+        architecture: "amd64".to_owned(),
+        variant: None,
+        extra: Default::default(),
+    }
 }
 
 /// Brings an image into the store, as far as it is not there.
@@ -99,7 +104,12 @@ pub(crate) fn obtain(
         }
     };
     keep(world, &image)?;
-    Ok(Found { name: source.to_string(), reference: image.digest().to_string(), registry: String::new(), image })
+    Ok(Found {
+        name: source.to_string(),
+        reference: image.digest().to_string(),
+        registry: String::new(),
+        image,
+    })
 }
 
 fn from_registry(
