@@ -152,6 +152,5 @@ fn docker(
             events(Event::Sending { layers, of, bytes });
         }
     })?;
-    let place = host.unwrap_or_else(|| "the Docker engine".to_owned());
-    Ok(Some(Written { kind: "docker", place, id: Some(id) }))
+    Ok(Some(Written { kind: "docker", place: engine.host().to_owned(), id: Some(id) }))
 }
