@@ -125,7 +125,7 @@ fn registry(
     let repositories: Vec<ImageName> =
         named(&request.builder.run_image).into_iter().chain(request.previous_image.clone()).collect();
     let layers = Layers { store: Some(&world.store), repositories: &repositories };
-    let progress = Progress::new("sending");
+    let progress = Progress::new("upload");
     let pushed = client.push(image, layers, &names, &|event| progress.tell(event, events))?;
     let place = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     Ok(Written { kind: "registry", place, id: Some(pushed.digest.to_string()) })
