@@ -13,6 +13,7 @@ use crate::events::{Event, Events};
 use crate::images::{AppSource, Images, ImagesError};
 use crate::layers::{self, OnDisk};
 use crate::phases::analyze::Previous;
+use cnb::api::{ApiVersion, PlatformFeatures};
 use cnb::group::{Chosen, GroupToml};
 use cnb::labels::LauncherMetadata;
 use cnb::layer::StoreToml;
@@ -50,8 +51,18 @@ pub struct ExportRequest<'a> {
     pub owner: Owner,
     /// The execution environment.
     pub exec_env: &'a str,
+    /// The Platform API that the image is made for.
+    pub api: ApiVersion,
+    /// When it is made, in RFC 3339; `None`: the same time for all images.
+    pub created: Option<&'a str>,
     /// All names of the image, for the report.
     pub tags: &'a [String],
+}
+
+impl ExportRequest<'_> {
+    fn features(&self) -> PlatformFeatures {
+        cnb::api::platform_features(self.api).unwrap_or_default()
+    }
 }
 
 /// The launcher that goes into the image.
