@@ -20,10 +20,12 @@ pub use digest::{Digest, DigestError};
 pub use document::{
     ContainerConfig, Descriptor, History, ImageConfig, Index, Manifest, Platform, RootFs, media_type,
 };
-pub use image::{Image, LayerRef, chain_ids};
+pub use image::{Image, ImageError, LayerRef, chain_ids};
 pub use layer::{
     Added, CREATED, LayerError, LayerRecord, LayerSpec, Modes, Notice, Owner, OwnerRule, TreeIndex, TreeRules,
 };
 pub use name::{ImageName, NameError};
 pub use store::{AppDir, Listed, Problem, Pruned, Scratch, Store, StoreError};
-pub use unpack::{Ids, UnpackError, UnpackRules, Whiteouts, unpack_tar};
+pub use unpack::{
+    Ids, PartError, UnpackError, UnpackRules, Whiteouts, layer_tar, unpack_beneath, unpack_part, unpack_tar,
+};

@@ -6,6 +6,8 @@ mod labels;
 mod record;
 mod spec;
 
+pub(crate) use spec::{of_bills, of_directory};
+
 use crate::beneath::{Beneath, BeneathError};
 use crate::cache::Cache;
 use crate::dirs::Dirs;

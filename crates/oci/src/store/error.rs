@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{Digest, UnpackError};
+use crate::{Digest, ImageError, UnpackError};
 
 /// Why the store could not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +85,9 @@ pub enum StoreError {
         /// What does not fit.
         problem: String,
     },
+    /// A new image's documents can't be written.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// A layer could not be unpacked.
     #[error("layer {diff_id}: {source}")]
     Unpack {

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use super::{Store, StoreError, lock::touch};
 use crate::{
-    CREATED, Descriptor, Digest, Image, ImageConfig, ImageName, Index, LayerRef, Manifest, Platform,
-    media_type,
+    Descriptor, Digest, Image, ImageConfig, ImageError, ImageName, Index, LayerRef, Manifest, Platform,
 };
 
 /// The annotation that has an image's name in `index.json`; skopeo finds images by it.
@@ -25,38 +24,32 @@ pub struct Listed {
 }
 
 impl Store {
-    /// Makes an image of a configuration, whose `rootfs` and `history` are filled from the layers. What the
-    /// configuration does not say of time and platform is 1980, Linux and this machine's.
+    /// Makes an image of a configuration and of layers that are in the store: [`Image::new`], then
+    /// [`Store::add_image`].
     ///
     /// # Errors
     /// When a layer's blob is missing, or the disk is full.
     pub fn put_image(&self, config: ImageConfig, layers: &[LayerRef]) -> Result<Image, StoreError> {
-        for layer in layers {
+        let image = Image::new(config, layers)?;
+        self.add_image(&image)?;
+        Ok(image)
+    }
+
+    /// Adds an image's documents; its layers must be there. It has no name until it is given one.
+    ///
+    /// # Errors
+    /// When a layer's blob is missing, or the disk is full.
+    pub fn add_image(&self, image: &Image) -> Result<(), StoreError> {
+        for (layer, diff_id) in image.manifest().layers.iter().zip(image.diff_ids()) {
             if !self.use_blob(&layer.digest, layer.size)? {
-                return Err(StoreError::Missing {
-                    digest: layer.digest,
-                    path: self.blob_path(&layer.digest),
-                });
+                let path = self.blob_path(&layer.digest);
+                return Err(StoreError::Missing { digest: layer.digest, path });
             }
-            self.note_diff(&layer.diff_id, &layer.digest)?;
+            self.note_diff(diff_id, &layer.digest)?;
         }
-        let config = completed(config, layers);
-        let config_json = self.json(config.to_json())?;
-        let config_digest = self.add_blob(&config_json)?;
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: Some(media_type::MANIFEST.to_owned()),
-            config: Descriptor::new(media_type::CONFIG, config_digest, config_json.len() as u64),
-            layers: layers
-                .iter()
-                .map(|layer| Descriptor::new(oci_type(&layer.media_type), layer.digest, layer.size))
-                .collect(),
-            annotations: Default::default(),
-            extra: Default::default(),
-        };
-        let manifest_json = self.json(manifest.to_json())?;
-        let digest = self.add_blob(&manifest_json)?;
-        Ok(Image { digest, manifest_json, manifest, config })
+        self.add_blob(image.config_json())?;
+        self.add_blob(image.manifest_json())?;
+        Ok(())
     }
 
     /// Gives an image a name (its digest, if it has one, is left out); whatever had it loses it.
@@ -105,7 +98,7 @@ impl Store {
         let _shared = self.shared()?;
         let image = self.read_image(digest)?;
         let blobs =
-            [*digest, image.id()].into_iter().chain(image.manifest.layers.iter().map(|layer| layer.digest));
+            [*digest, image.id()].into_iter().chain(image.manifest().layers.iter().map(|layer| layer.digest));
         for blob in blobs {
             touch(&self.blob_path(&blob))?;
         }
@@ -129,7 +122,7 @@ impl Store {
                     name.short()
                 ),
             })?;
-            let (created, size) = (image.config.created.clone(), image.size());
+            let (created, size) = (image.config().created.clone(), image.size());
             listed.push(Listed { name, image: entry.digest, created, size });
         }
         listed.sort_by(|a, b| a.name.cmp(&b.name));
@@ -151,16 +144,11 @@ impl Store {
 
     pub(super) fn read_image(&self, digest: &Digest) -> Result<Image, StoreError> {
         let manifest_json = self.read_blob(digest)?;
-        let json = |digest: &Digest, source| StoreError::Json { path: self.blob_path(digest), source };
-        let manifest: Manifest = serde_json::from_slice(&manifest_json).map_err(|e| json(digest, e))?;
-        let id = manifest.config.digest;
-        let config: ImageConfig = serde_json::from_slice(&self.read_blob(&id)?).map_err(|e| json(&id, e))?;
-        let (layers, diff_ids) = (manifest.layers.len(), config.rootfs.diff_ids.len());
-        if layers != diff_ids {
-            let problem = format!("it has {layers} layers and {diff_ids} diff ids");
-            return Err(StoreError::BadImage { digest: *digest, problem });
-        }
-        Ok(Image { digest: *digest, manifest_json, manifest, config })
+        let manifest: Manifest = serde_json::from_slice(&manifest_json)
+            .map_err(|source| StoreError::Json { path: self.blob_path(digest), source })?;
+        let config_json = self.read_blob(&manifest.config.digest)?;
+        let bad = |error: ImageError| StoreError::BadImage { digest: *digest, problem: error.to_string() };
+        Image::of_documents(manifest_json, config_json).map_err(bad)
     }
 
     pub(super) fn index(&self) -> Result<Index, StoreError> {
@@ -191,13 +179,10 @@ impl Store {
 
 /// How an index lists an image under a name.
 pub(crate) fn index_entry(image: &Image, ref_name: &str) -> Descriptor {
-    let mut entry = Descriptor::new(media_type::MANIFEST, image.digest, image.manifest_json.len() as u64);
-    if let Some(own) = &image.manifest.media_type {
-        entry.media_type.clone_from(own);
-    }
+    let mut entry = Descriptor::new(image.media_type(), image.digest(), image.manifest_json().len() as u64);
     entry.platform = Some(Platform {
-        architecture: image.config.architecture.clone(),
-        os: image.config.os.clone(),
+        architecture: image.config().architecture.clone(),
+        os: image.config().os.clone(),
         variant: None,
         extra: Default::default(),
     });
@@ -208,35 +193,4 @@ pub(crate) fn index_entry(image: &Image, ref_name: &str) -> Descriptor {
 /// The name by which an image is found: complete, with the tag and without a digest.
 fn key_of(name: &ImageName) -> String {
     format!("{}:{}", name.without_tag(), name.tag.as_deref().unwrap_or("latest"))
-}
-
-fn completed(mut config: ImageConfig, layers: &[LayerRef]) -> ImageConfig {
-    config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
-    config.history = layers.iter().flat_map(|layer| layer.history.iter().cloned()).collect();
-    config.created.get_or_insert_with(|| CREATED.to_owned());
-    if config.os.is_empty() {
-        config.os = "linux".to_owned();
-    }
-    if config.architecture.is_empty() {
-        config.architecture = go_architecture().to_owned();
-    }
-    config
-}
-
-/// This machine as Go, and so every image, spells it.
-fn go_architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
-}
-
-/// An OCI manifest lists OCI's types; Docker's are the same bytes.
-fn oci_type(media_type: &str) -> &str {
-    match media_type {
-        media_type::DOCKER_LAYER_GZIP => media_type::LAYER_GZIP,
-        "application/vnd.docker.image.rootfs.diff.tar" => media_type::LAYER,
-        other => other,
-    }
 }
