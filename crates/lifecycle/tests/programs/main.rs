@@ -1,0 +1,8 @@
+//! The programs of `/cnb/lifecycle`, started as a platform starts them, on buildpacks as shell scripts.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(unreachable_pub, reason = "shared by the modules of this test")]
+
+mod calling;
+mod layout;
+mod platform;
