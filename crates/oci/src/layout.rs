@@ -10,6 +10,7 @@ use crate::{
     Descriptor, Digest, Image, ImageName, Index, Store, StoreError,
     archive::{Archive, blob_name, write_whole},
     docker_archive::missing_layers,
+    image::go_architecture,
     store::{REF_NAME, index_entry},
 };
 
@@ -89,7 +90,8 @@ pub fn write_from(
 pub fn read(dir: &Path, wanted: Option<&Digest>) -> Result<Option<Image>, StoreError> {
     let Some(index) = read_index(dir)? else { return Ok(None) };
     let is_ours = |it: &Descriptor| {
-        let here = |platform: &crate::Platform| platform.os == "linux" && platform.architecture == "amd64";
+        let here =
+            |platform: &crate::Platform| platform.os == "linux" && platform.architecture == go_architecture();
         it.platform.as_ref().is_none_or(here)
     };
     let found = match (wanted, index.manifests.as_slice()) {

@@ -13,6 +13,8 @@ mod image;
 mod layer;
 pub mod layout;
 mod name;
+#[cfg(feature = "registry")]
+pub mod registry;
 mod store;
 mod unpack;
 

@@ -56,14 +56,14 @@ impl Store {
     }
 
     /// Notes that a blob is in use; false when it is not there in full.
-    pub(super) fn use_blob(&self, digest: &Digest, size: u64) -> Result<bool, StoreError> {
+    pub(crate) fn use_blob(&self, digest: &Digest, size: u64) -> Result<bool, StoreError> {
         let _shared = self.shared()?;
         Ok(self.has_blob(digest, size) && touch(&self.blob_path(digest))?)
     }
 
     /// Gives a complete file its final name. Two processes with the same blob are no problem: the later replaces the
     /// same bytes.
-    pub(super) fn keep_blob(&self, file: NamedTempFile, digest: &Digest) -> Result<(), StoreError> {
+    pub(crate) fn keep_blob(&self, file: NamedTempFile, digest: &Digest) -> Result<(), StoreError> {
         let _shared = self.shared()?;
         let path = self.blob_path(digest);
         file.persist(&path).map_err(|error| StoreError::at(&path, error.error))?;
@@ -89,7 +89,7 @@ impl Store {
         Lock::wait(&self.root.join("lock"), How::Exclusive)
     }
 
-    pub(super) fn write_error(&self, error: io::Error, needs: u64, what: &str) -> StoreError {
+    pub(crate) fn write_error(&self, error: io::Error, needs: u64, what: &str) -> StoreError {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 StoreError::NoSpace { path: self.root.clone(), needs, what: what.to_owned() }

@@ -96,14 +96,6 @@ pub enum StoreError {
         /// Why.
         source: UnpackError,
     },
-    /// A layer is compressed in a way that this program does not read.
-    #[error("layer {digest} has the type {media_type}, which is not read yet")]
-    Compression {
-        /// The blob.
-        digest: Digest,
-        /// Its media type, or its first bytes.
-        media_type: String,
-    },
 }
 
 fn megabytes(bytes: u64) -> String {

@@ -38,14 +38,14 @@ impl Store {
     /// Adds an image's documents; its layers must be there. It has no name until it is given one.
     ///
     /// # Errors
-    /// When a layer's blob is missing, or the disk is full.
+    /// When a layer's blob is missing or is not the layer that the configuration names, or the disk is full.
     pub fn add_image(&self, image: &Image) -> Result<(), StoreError> {
         for (layer, diff_id) in image.manifest().layers.iter().zip(image.diff_ids()) {
             if !self.use_blob(&layer.digest, layer.size)? {
                 let path = self.blob_path(&layer.digest);
                 return Err(StoreError::Missing { digest: layer.digest, path });
             }
-            self.note_diff(diff_id, &layer.digest)?;
+            self.claim_diff(diff_id, &layer.digest)?;
         }
         self.add_blob(image.config_json())?;
         self.add_blob(image.manifest_json())?;

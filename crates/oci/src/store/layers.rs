@@ -1,13 +1,12 @@
 //! Layers: added, and unpacked.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read},
+    io::{self, BufReader, Read},
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     thread,
 };
 
-use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -17,6 +16,7 @@ use super::{
 use crate::{
     Added, Digest, Ids, LayerError, LayerRecord, LayerSpec, UnpackError, UnpackRules, Whiteouts,
     layer::{ExportError, Plan, export},
+    unpack::decompressed,
     unpack_tar,
 };
 
@@ -107,6 +107,35 @@ impl Store {
         self.root.join("diffs").join(diff_id.hex())
     }
 
+    /// Notes the blob of a layer as an image's configuration tells it. Where another blob is known, somebody is wrong
+    /// or has compressed the layer anew: then it is looked at.
+    pub(super) fn claim_diff(&self, diff_id: &Digest, blob: &Digest) -> Result<(), StoreError> {
+        let other = self.blob_of(diff_id).ok().filter(|other| other != blob);
+        if other.is_some_and(|other| self.blob_path(&other).exists()) {
+            let mut tar = Hashing { inner: self.tar_of(blob)?, sha: Sha256::new() };
+            let path = self.blob_path(blob);
+            io::copy(&mut tar, &mut io::sink()).map_err(|error| StoreError::at(&path, error))?;
+            let found = Digest::from_hasher(tar.sha);
+            if found != *diff_id {
+                return Err(StoreError::Corrupt { path, expected: *diff_id, found });
+            }
+        }
+        self.note_diff(diff_id, blob)
+    }
+
+    /// A layer's tar, uncompressed.
+    fn tar_of(&self, blob: &Digest) -> Result<Box<dyn Read>, StoreError> {
+        let path = self.blob_path(blob);
+        let file = match fs_err::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::Missing { digest: *blob, path });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        decompressed(BufReader::with_capacity(1 << 16, file)).map_err(|error| StoreError::at(&path, error))
+    }
+
     pub(super) fn note_diff(&self, diff_id: &Digest, blob: &Digest) -> Result<(), StoreError> {
         if self.blob_of(diff_id).is_ok_and(|known| known == *blob) {
             return Ok(());
@@ -116,20 +145,12 @@ impl Store {
 
     fn unpack_blob(&self, diff_id: &Digest, blob: &Digest, into: &super::Scratch) -> Result<(), StoreError> {
         let path = self.blob_path(blob);
-        let missing = |_| StoreError::Missing { digest: *blob, path: path.clone() };
-        let mut file = BufReader::with_capacity(1 << 16, fs_err::File::open(&path).map_err(missing)?);
-        let tar: Box<dyn Read> = match file.fill_buf()? {
-            [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(file)),
-            [0x28, 0xb5, 0x2f, 0xfd] => {
-                return Err(StoreError::Compression { digest: *blob, media_type: "zstd".to_owned() });
-            }
-            _ => Box::new(file),
-        };
-        let mut tar = Hashing { inner: tar, sha: Sha256::new() };
+        let at_path = |error| StoreError::at(&path, error);
+        let mut tar = Hashing { inner: self.tar_of(blob)?, sha: Sha256::new() };
         let rules = UnpackRules { ids: ids(), whiteouts: Whiteouts::Overlay };
         unpack_tar(&mut tar, into.path(), rules).map_err(|error| self.unpack_error(diff_id, blob, error))?;
         // The end of the archive comes before the end of the file, and all of the file counts.
-        io::copy(&mut tar, &mut io::sink()).map_err(|error| StoreError::at(&path, error))?;
+        io::copy(&mut tar, &mut io::sink()).map_err(at_path)?;
         let found = Digest::from_hasher(tar.sha);
         if found == *diff_id { Ok(()) } else { Err(StoreError::Corrupt { path, expected: *diff_id, found }) }
     }

@@ -139,7 +139,7 @@ impl Store {
     }
 
     /// A new empty file in `tmp/`.
-    pub(super) fn temp_file(&self) -> Result<NamedTempFile, StoreError> {
+    pub(crate) fn temp_file(&self) -> Result<NamedTempFile, StoreError> {
         let file = Builder::new().prefix("f").tempfile_in(&self.session.dir);
         file.map_err(|error| StoreError::at(&self.session.dir, error))
     }

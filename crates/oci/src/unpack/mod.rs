@@ -7,6 +7,7 @@
 //! file would be a hole. Extended attributes and devices are left out.
 
 mod at;
+mod compression;
 mod part;
 
 use std::{
@@ -30,6 +31,7 @@ use rustix::{
 };
 use tar::{Archive, Entry, EntryType};
 
+pub(crate) use compression::decompressed;
 pub use part::{PartError, layer_tar, unpack_part};
 
 use at::{clean, in_root, make_opaque, names_in, open_directory, remove, set_link_meta, set_meta};

@@ -5,10 +5,9 @@ use std::{
     path::Path,
 };
 
-use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
-use super::{Ids, UnpackError, UnpackRules, Whiteouts, unpack_beneath};
+use super::{Ids, UnpackError, UnpackRules, Whiteouts, decompressed, unpack_beneath};
 use crate::Digest;
 
 /// Why a layer's directory could not be unpacked.
@@ -34,12 +33,8 @@ pub enum PartError {
 ///
 /// # Errors
 /// When it can't be read, or is compressed in a way that is not read.
-pub fn layer_tar<'a>(mut blob: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
-    match blob.fill_buf()? {
-        [0x1f, 0x8b, ..] => Ok(Box::new(MultiGzDecoder::new(blob))),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Err(io::Error::other("the layer is zstd, which is not read yet")),
-        _ => Ok(Box::new(blob)),
-    }
+pub fn layer_tar<'a>(blob: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    decompressed(blob)
 }
 
 /// Unpacks what a layer has in its directory `at` into the directory `into`; the files are the caller's.

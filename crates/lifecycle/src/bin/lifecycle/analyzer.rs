@@ -2,7 +2,7 @@
 
 use crate::exit::{Code, Failure, OrFail as _, fail};
 use crate::images::{self, PlacedImages, Workbench};
-use crate::place::{self, Found, Place};
+use crate::place::{Found, Place, Places};
 use crate::{Site, cache, files, names, privileges, run_image};
 use cnb::analyzed::{Analyzed, RunImage};
 use lifecycle::beneath::Beneath;
@@ -15,10 +15,11 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
         let text = format!("one image is wanted, and {} were given", site.inputs.arguments.len());
         return Err(fail(Code::Arguments, text));
     };
-    let place = place::open(site)?;
-    let asked = Asked::of(site, &*place, image)?;
+    let places = Places::open(site)?;
+    let asked = Asked::of(site, places.images()?, image)?;
     privileges::drop(site, &["layers", "cache-dir", "launch-cache"])?;
-    let analysis = analyze(site, &*place, &asked)?;
+    cache::check_access(site, &places)?;
+    let analysis = analyze(site, places.images()?, &asked)?;
     files::write(&site.inputs.path("analyzed"), &analysis.analyzed)
 }
 
@@ -71,7 +72,7 @@ pub(crate) struct Analysis {
 }
 
 pub(crate) fn analyze(site: &Site, place: &dyn Place, asked: &Asked) -> Result<Analysis, Failure> {
-    check_access(site, place, asked)?;
+    check_access(place, asked)?;
     let found = place.find(&asked.previous);
     let previous_image = found.map_err(|it| fail(Code::Analyze, format!("{}: {it}", asked.previous)))?;
     let base = images::need(place, "the run image", &asked.run_image, Code::Analyze)?;
@@ -110,7 +111,7 @@ fn described(site: &Site, asked: &Asked, base: &Found) -> Result<RunImage, Failu
 }
 
 /// A build that could not be saved in the end is not begun.
-fn check_access(site: &Site, place: &dyn Place, asked: &Asked) -> Result<(), Failure> {
+fn check_access(place: &dyn Place, asked: &Asked) -> Result<(), Failure> {
     let refused = |reason: String| fail(Code::Analyze, reason);
     for name in &asked.output {
         place.can_write(name).map_err(refused)?;
@@ -120,7 +121,7 @@ fn check_access(site: &Site, place: &dyn Place, asked: &Asked) -> Result<(), Fai
     {
         place.can_read(&name).map_err(refused)?;
     }
-    cache::check_access(site)
+    Ok(())
 }
 
 /// The launch layers' bills of materials are a layer of the previous image.

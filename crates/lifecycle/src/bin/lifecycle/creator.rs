@@ -4,25 +4,27 @@ use crate::analyzer::{self, Analysis, Asked};
 use crate::cache::Cache;
 use crate::exit::{Code, Failure, fail};
 use crate::exporter::{self, Made};
-use crate::{Site, builder, detector, place, privileges, restorer};
+use crate::place::Places;
+use crate::{Site, builder, cache, detector, files, privileges, restorer};
 
 pub(crate) fn run(site: &Site) -> Result<(), Failure> {
     let [image] = site.inputs.arguments.as_slice() else {
         let text = format!("one image is wanted, and {} were given", site.inputs.arguments.len());
         return Err(fail(Code::Arguments, text));
     };
-    let place = place::open(site)?;
-    let asked = Asked::of(site, &*place, image)?;
+    let places = Places::open(site)?;
+    let asked = Asked::of(site, places.images()?, image)?;
     privileges::drop(site, &["cache-dir", "launch-cache", "layers"])?;
-    let cache = Cache::open(site)?;
+    cache::check_access(site, &places)?;
+    let (place, cache) = (places.images()?, Cache::open(site, &places)?);
     let mut env = detector::environment();
     if let Some(home) = privileges::home() {
         env.insert("HOME".into(), home.into());
     }
 
     site.log.phase("ANALYZING");
-    let Analysis { analyzed, previous, previous_image, base } = analyzer::analyze(site, &*place, &asked)?;
-    crate::files::write(&site.inputs.path("analyzed"), &analyzed)?;
+    let Analysis { analyzed, previous, previous_image, base } = analyzer::analyze(site, place, &asked)?;
+    files::write(&site.inputs.path("analyzed"), &analyzed)?;
 
     site.log.phase("DETECTING");
     let detected = detector::detect(site, &analyzed, &env)?;
@@ -50,5 +52,5 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
         previous_image: previous_image.as_ref(),
         base: &base,
     };
-    exporter::export(site, &*place, &made, (&asked.output, &cache))
+    exporter::export(site, place, &made, (&asked.output, &cache))
 }

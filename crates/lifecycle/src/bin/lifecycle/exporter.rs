@@ -5,7 +5,7 @@ use crate::cache::Cache;
 use crate::detector::{self, Work};
 use crate::exit::{Code, Failure, OrFail as _, fail};
 use crate::images::{self, PlacedImages, Workbench};
-use crate::place::{self, Found, Parts, Place};
+use crate::place::{Found, Parts, Place, Places};
 use crate::{Site, analyzer, builder, files, privileges, project, run_image, tell};
 use cnb::analyzed::Analyzed;
 use cnb::group::GroupToml;
@@ -30,11 +30,12 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
     }
     let output = output_names(site, image, more)?;
     let analyzed: Analyzed = files::need(&site.inputs.path("analyzed"), "analyzer")?;
-    let place = place::open(site)?;
+    let places = Places::open(site)?;
     privileges::drop(site, &["cache-dir", "launch-cache"])?;
     let group: GroupToml = files::need(&site.inputs.path("group"), "detector")?;
     builder::known_apis(&group)?;
-    let base = base(site, &*place, &analyzed)?;
+    let place = places.images()?;
+    let base = base(site, place, &analyzed)?;
     let reference = analyzed.image.as_ref().map(|it| it.reference.clone()).filter(|it| !it.is_empty());
     // A previous image that is gone by now is as good as none, until a layer is wanted from it.
     let previous_image = reference.as_deref().and_then(|it| place.find(it).ok().flatten());
@@ -46,7 +47,7 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
         previous_image: previous_image.as_ref(),
         base: &base,
     };
-    export(site, &*place, &made, (&output, &Cache::open(site)?))
+    export(site, place, &made, (&output, &Cache::open(site, &places)?))
 }
 
 fn base(site: &Site, place: &dyn Place, analyzed: &Analyzed) -> Result<Found, Failure> {

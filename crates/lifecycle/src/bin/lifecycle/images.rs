@@ -84,3 +84,8 @@ pub(crate) fn need(place: &dyn Place, what: &str, name: &str, code: Code) -> Res
     let found = place.find(name).map_err(|it| fail(code, format!("{what} {name}: {it}")))?;
     found.ok_or_else(|| fail(code, format!("{what} {name} is not there")))
 }
+
+/// An image that could not be written in the end is not begun.
+pub(crate) fn writable(place: &dyn Place, name: &oci::ImageName, code: Code) -> Result<(), Failure> {
+    place.can_write(name).map_err(|it| fail(code, it))
+}

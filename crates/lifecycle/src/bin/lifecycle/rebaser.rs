@@ -3,7 +3,7 @@
 use crate::analyzer::output_names;
 use crate::exit::{Code, Failure, OrFail as _, fail};
 use crate::images::{self, Workbench};
-use crate::place::{self, Found, Parts};
+use crate::place::{Found, Parts, Places};
 use crate::{Site, files, names, privileges, run_image};
 use cnb::labels::{LIFECYCLE_METADATA, LifecycleMetadata, RunImageNames};
 use cnb::report::{Report, ReportImage};
@@ -16,15 +16,16 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
     };
     let asked = asked(site)?;
     let output = output_names(site, image, more)?;
-    let place = place::open(site)?;
+    let places = Places::open(site)?;
+    let place = places.images()?;
     privileges::drop(site, &[])?;
     let from = site.inputs.some("previous-image").unwrap_or(image);
-    let app = images::need(&*place, "the image", from, Code::Rebase)?;
+    let app = images::need(place, "the image", from, Code::Rebase)?;
     let run_image = match asked {
         Some(asked) => asked,
-        None => run_image::nearest(&*place, from, &known(site, &app)?)?,
+        None => run_image::nearest(place, from, &known(site, &app)?)?,
     };
-    let base = images::need(&*place, "the run image", &run_image, Code::Failed)?;
+    let base = images::need(place, "the run image", &run_image, Code::Failed)?;
     let request = RebaseRequest {
         app: &app.image,
         base: &base.image,

@@ -3,7 +3,7 @@
 use crate::cache::Cache;
 use crate::detector::{self, Work};
 use crate::exit::{Code, Failure, OrFail as _, fail};
-use crate::place::{self, Place};
+use crate::place::{Place, Places};
 use crate::{Site, analyzer, builder, files, images, privileges, tell};
 use cnb::analyzed::Analyzed;
 use cnb::group::GroupToml;
@@ -13,7 +13,7 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
     if !site.inputs.arguments.is_empty() {
         return Err(fail(Code::Arguments, "restorer takes no arguments"));
     }
-    let place = place::open(site)?;
+    let places = Places::open(site)?;
     privileges::drop(site, &["layers", "cache-dir"])?;
     let group: GroupToml = files::need(&site.inputs.path("group"), "detector")?;
     builder::known_apis(&group)?;
@@ -23,12 +23,12 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
         site.log.warning(&format!("{} is not there: nothing is known of the last build", path.display()));
     }
     let mut analyzed = analyzed.unwrap_or_default();
-    if fill_in_target(site, &*place, &mut analyzed)? {
+    if fill_in_target(site, places.images()?, &mut analyzed)? {
         files::write(&path, &analyzed)?;
     }
     let metadata = analyzed.metadata.clone().unwrap_or_default();
     let previous = Previous { reference: analyzed.image.map(|it| it.reference), metadata };
-    restore(site, &group, &previous, &Cache::open(site)?)
+    restore(site, &group, &previous, &Cache::open(site, &places)?)
 }
 
 /// Later phases want to know what the app will run on. True when it was not known before.

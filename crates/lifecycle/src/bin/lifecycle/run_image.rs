@@ -44,7 +44,8 @@ pub(crate) fn nearest(place: &dyn Place, app: &str, known: &RunImageNames) -> Re
     let mut tried = Vec::new();
     for name in near.into_iter().chain(far) {
         match place.can_read(&names::parse(name)?) {
-            Ok(()) => return Ok(name.to_owned()),
+            Ok(true) => return Ok(name.to_owned()),
+            Ok(false) => tried.push(format!("{name} is not there")),
             Err(reason) => tried.push(format!("{name}: {reason}")),
         }
     }

@@ -73,8 +73,8 @@ impl Place for Layouts {
         Ok(Saved { digest: image.digest().to_string(), image_id: String::new() })
     }
 
-    fn can_read(&self, _: &ImageName) -> Result<(), String> {
-        Ok(())
+    fn can_read(&self, name: &ImageName) -> Result<bool, String> {
+        Ok(oci::layout::read(&self.path_of(name), name.digest.as_ref()).map_err(said)?.is_some())
     }
 
     fn can_write(&self, _: &ImageName) -> Result<(), String> {

@@ -1,10 +1,12 @@
 //! Where images are read and written: layouts on the disk, a Docker engine, or registries.
 
 mod layout;
+mod registry;
 
 use crate::Site;
 use crate::exit::{Code, Failure, fail};
 use oci::{Digest, Image, ImageName, Store};
+use registry::Registries;
 use std::path::Path;
 
 /// An image that is there.
@@ -43,23 +45,52 @@ pub(crate) trait Place: Sync {
     /// Writes an image under all these names.
     fn save(&self, image: &Image, parts: &Parts<'_>, names: &[ImageName]) -> Result<Saved, String>;
 
-    /// Whether images with these names can be read, without an error when there are none.
-    fn can_read(&self, name: &ImageName) -> Result<(), String>;
+    /// Whether there is an image of this name; an error where nobody may know.
+    fn can_read(&self, name: &ImageName) -> Result<bool, String>;
 
     /// Whether images with these names can be written.
     fn can_write(&self, name: &ImageName) -> Result<(), String>;
 }
 
-/// The place that the platform said, made ready while this program still is who started it.
-pub(crate) fn open(site: &Site) -> Result<Box<dyn Place>, Failure> {
+/// All places that the platform said, made ready while this program still is who started it.
+pub(crate) struct Places {
+    images: Option<Box<dyn Place>>,
+    registries: Option<Registries>,
+}
+
+impl Places {
+    pub(crate) fn open(site: &Site) -> Result<Self, Failure> {
+        let images = elsewhere(site)?;
+        let wanted = images.is_none() || site.inputs.some("cache-image").is_some();
+        let registries = if wanted { Some(Registries::open(site)?) } else { None };
+        Ok(Self { images, registries })
+    }
+
+    /// Where app images and run images are.
+    pub(crate) fn images(&self) -> Result<&dyn Place, Failure> {
+        match &self.images {
+            Some(place) => Ok(&**place),
+            None => self.registries(),
+        }
+    }
+
+    /// Where a cache image is, in any case.
+    pub(crate) fn registries(&self) -> Result<&dyn Place, Failure> {
+        let registries = self.registries.as_ref();
+        registries.map(|it| it as &dyn Place).ok_or_else(|| fail(Code::Failed, "no registry is at hand"))
+    }
+}
+
+/// The place that is no registry, when the platform said one.
+fn elsewhere(site: &Site) -> Result<Option<Box<dyn Place>>, Failure> {
     if site.inputs.switch("layout") && site.features.layout {
         guard_experimental(site, "images as OCI layouts")?;
         let dir = site.inputs.some_path("layout-dir");
         let dir =
             dir.ok_or_else(|| fail(Code::Arguments, "-layout wants -layout-dir, where the layouts are"))?;
-        return Ok(Box::new(layout::Layouts::new(dir)));
+        return Ok(Some(Box::new(layout::Layouts::new(dir))));
     }
-    Err(fail(Code::Failed, "no place"))
+    Ok(None)
 }
 
 /// <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#experimental-features>; `silent` is the text's word, `quiet` the
