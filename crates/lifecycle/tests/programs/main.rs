@@ -1,8 +1,9 @@
 //! The programs of `/cnb/lifecycle`, started as a platform starts them, on buildpacks as shell scripts.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 #![expect(unreachable_pub, reason = "shared by the modules of this test")]
 
 mod calling;
 mod layout;
 mod platform;
+mod registry;

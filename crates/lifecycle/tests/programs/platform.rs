@@ -31,6 +31,12 @@ impl Said {
     }
 
     #[track_caller]
+    pub fn fails_with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        self
+    }
+
+    #[track_caller]
     pub fn fails(self, code: i32, words: &str) -> Self {
         let all = format!("{}{}", self.out, self.err);
         assert_eq!(self.code, Some(code), "{all}");
@@ -197,6 +203,7 @@ impl Platform {
             "builder" => [layers, app, build].concat(),
             "exporter" => [ids, layers, app, place, run, cache, launcher].concat(),
             "creator" => [ids, layers, app, place, run, cache, launcher, build, order].concat(),
+            "rebaser" => ids,
             _ => Vec::new(),
         };
         // Those of a later Platform API are not there yet.

@@ -11,6 +11,7 @@ use oci::registry::{
 use oci::{Descriptor, Digest, Image, ImageName, Platform};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Where Docker Hub answers, whatever image names say.
 const HUB_API: (&str, &str) = ("docker.io", "registry-1.docker.io");
@@ -18,8 +19,8 @@ const HUB_API: (&str, &str) = ("docker.io", "registry-1.docker.io");
 /// Registries, with the credentials that the platform gave.
 pub(crate) struct Registries {
     client: Client,
-    /// Layers that are looked into.
-    bench: Workbench,
+    /// Layers that are looked into. Made when the first one is: by then this program's user is the build's.
+    bench: OnceLock<Workbench>,
 }
 
 impl Registries {
@@ -45,7 +46,15 @@ impl Registries {
             credentials: credentials()?,
             ..Settings::default()
         };
-        Ok(Self { client: Client::new(settings).or_fail(Code::Failed)?, bench: Workbench::new()? })
+        Ok(Self { client: Client::new(settings).or_fail(Code::Failed)?, bench: OnceLock::new() })
+    }
+
+    fn bench(&self) -> Result<&Workbench, String> {
+        if let Some(bench) = self.bench.get() {
+            return Ok(bench);
+        }
+        let bench = Workbench::new().map_err(|it| it.text)?;
+        Ok(self.bench.get_or_init(|| bench))
     }
 
     fn image(&self, name: &ImageName) -> Result<Option<Image>, String> {
@@ -105,7 +114,7 @@ impl Place for Registries {
         let layer = found.image.layers().into_iter().find(|it| it.diff_id == *diff_id);
         let layer = layer.ok_or_else(|| format!("{} has no layer {diff_id}", found.reference))?;
         let blob = Descriptor::new(&layer.media_type, layer.digest, layer.size);
-        let store = &self.bench.store;
+        let store = &self.bench()?.store;
         self.client.fetch(&parse(&found.reference)?, store, &[blob], &|_| {}).map_err(said)?;
         let file = fs_err::File::open(store.blob_path(&layer.digest)).map_err(said)?;
         oci::unpack_part(BufReader::with_capacity(1 << 16, file), diff_id, at, into).map_err(said)
