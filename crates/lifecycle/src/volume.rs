@@ -8,7 +8,7 @@
 
 use crate::phases::restore_from::LayerTars;
 use cnb::labels::{CACHE_METADATA, CacheMetadata};
-use oci::{Digest, LayerRecord};
+use oci::Digest;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -22,8 +22,8 @@ pub struct VolumeCache {
     dir: PathBuf,
 }
 
-/// Opens the tar of a layer that is to be kept.
-pub type OpenTar<'a> = &'a dyn Fn(&LayerRecord) -> io::Result<Box<dyn Read>>;
+/// Opens the tar of a layer that is to be kept, by its diff id.
+pub type OpenTar<'a> = &'a dyn Fn(&Digest) -> io::Result<Box<dyn Read>>;
 
 impl VolumeCache {
     /// Opens a directory, which must be there, and clears away what a killed process left.
@@ -67,6 +67,14 @@ impl VolumeCache {
         }
     }
 
+    /// The file of a layer, proven to be the layer; `None` when there is none, or it is damaged.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn whole(&self, diff_id: &Digest) -> io::Result<Option<PathBuf>> {
+        Ok(self.is_whole(diff_id)?.then(|| self.tar_path(COMMITTED, diff_id)))
+    }
+
     /// Puts these layers in place of all that there is. A layer that is there, whole, is linked and not written again.
     ///
     /// # Errors
@@ -74,16 +82,16 @@ impl VolumeCache {
     pub fn replace(
         &self,
         metadata: Option<&CacheMetadata>,
-        layers: &[LayerRecord],
+        layers: &[Digest],
         open: OpenTar<'_>,
     ) -> io::Result<()> {
         let staging = self.dir.join(STAGING);
         remove(&staging)?;
         fs_err::create_dir(&staging)?;
         for layer in layers {
-            let to = self.tar_path(STAGING, &layer.diff_id);
-            if self.is_whole(&layer.diff_id)? {
-                fs_err::hard_link(self.tar_path(COMMITTED, &layer.diff_id), &to)?;
+            let to = self.tar_path(STAGING, layer);
+            if self.is_whole(layer)? {
+                fs_err::hard_link(self.tar_path(COMMITTED, layer), &to)?;
             } else {
                 let mut file = fs_err::File::create(&to)?;
                 io::copy(&mut open(layer)?, &mut file)?;
@@ -129,7 +137,7 @@ fn remove(dir: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oci::{LayerSpec, Owner, Store};
+    use oci::{LayerRecord, LayerSpec, Owner, Store};
 
     fn layer(dir: &Path, text: &str) -> (Store, LayerRecord) {
         let store = Store::open(&dir.join("store")).unwrap();
@@ -141,10 +149,10 @@ mod tests {
     fn kept(dir: &Path, text: &str) -> (VolumeCache, LayerRecord) {
         let (store, record) = layer(dir, text);
         let cache = VolumeCache::open(dir).unwrap();
-        let open = |it: &LayerRecord| -> io::Result<Box<dyn Read>> {
-            oci::layer_tar(BufReader::new(std::fs::File::open(store.blob_path(&it.digest))?))
+        let open = |_: &Digest| -> io::Result<Box<dyn Read>> {
+            oci::layer_tar(BufReader::new(std::fs::File::open(store.blob_path(&record.digest))?))
         };
-        cache.replace(Some(&CacheMetadata::default()), std::slice::from_ref(&record), &open).unwrap();
+        cache.replace(Some(&CacheMetadata::default()), &[record.diff_id], &open).unwrap();
         (cache, record)
     }
 

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "shared by the modules of this test")]
 
 mod calling;
+mod daemon;
 mod layout;
 mod platform;
 mod registry;

@@ -208,20 +208,22 @@ impl Platform {
         };
         // Those of a later Platform API are not there yet.
         let later = |flag: &str| matches!((flag, self.api), ("-build-config", "0.9" | "0.10"));
-        let pairs: Vec<String> = all;
-        let mut kept = Vec::new();
-        let mut skip = false;
-        for it in pairs {
-            if std::mem::take(&mut skip) {
-                continue;
-            }
-            if later(&it) {
-                skip = true;
-            } else {
-                kept.push(it);
+        let all: Vec<String> = all;
+        match all.iter().position(|it| later(it)) {
+            Some(at) => [&all[..at], &all[at + 2..]].concat(),
+            None => all,
+        }
+    }
+
+    /// The same without those of layouts, for images that are elsewhere.
+    pub fn flags_elsewhere(&self, program: &str) -> Vec<String> {
+        let mut flags = self.flags_of(program);
+        for (flag, count) in [("-layout", 1), ("-layout-dir", 2)] {
+            if let Some(at) = flags.iter().position(|it| it == flag) {
+                flags.drain(at..at + count);
             }
         }
-        kept
+        flags
     }
 
     /// A build phase by phase, into layouts.

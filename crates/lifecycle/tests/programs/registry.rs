@@ -107,11 +107,9 @@ echo '{"a":1}' >"$CNB_LAYERS_DIR/launched.sbom.cdx.json"
 
 /// A platform whose images are in a registry: the same flags, without those of layouts, and with a cache image.
 fn call(platform: &Platform, registry: &Registry, program: &str, args: &[&str]) -> crate::platform::Said {
-    let mut flags = platform.flags_of(program);
-    for (flag, count) in [("-layout", 1), ("-layout-dir", 2), ("-cache-dir", 2)] {
-        if let Some(at) = flags.iter().position(|it| it == flag) {
-            flags.drain(at..at + count);
-        }
+    let mut flags = platform.flags_elsewhere(program);
+    if let Some(at) = flags.iter().position(|it| it == "-cache-dir") {
+        flags.drain(at..at + 2);
     }
     let mut command = platform.command(program);
     if !matches!(program, "detector" | "builder") {

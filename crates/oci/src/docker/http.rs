@@ -1,10 +1,12 @@
 //! As much of HTTP/1.1 as the Docker engine's API needs: one request a connection, over a socket without TLS.
 
 use std::{
+    fmt,
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     os::unix::net::UnixStream,
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +16,27 @@ pub(super) enum Address {
     Unix(PathBuf),
     /// `host:port`.
     Tcp(String),
+    /// Whoever can.
+    Dial(Dial),
 }
+
+/// Opens a connection for somebody who may not.
+#[derive(Clone)]
+pub(super) struct Dial(pub(super) Arc<dyn Fn() -> io::Result<UnixStream> + Send + Sync>);
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dial")
+    }
+}
+
+impl PartialEq for Dial {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Dial {}
 
 /// A complete answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,6 +64,11 @@ impl Address {
                 stream.set_read_timeout(answer)?;
                 Ok(Box::new(stream))
             }
+            Self::Dial(dial) => {
+                let stream = (dial.0)()?;
+                stream.set_read_timeout(answer)?;
+                Ok(Box::new(stream))
+            }
             Self::Tcp(address) => {
                 let mut failed = invalid("no such host");
                 for address in address.to_socket_addrs()? {
@@ -66,6 +93,30 @@ impl Address {
             "{method} {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         )?;
         read_response(stream)
+    }
+
+    /// A request whose answer may be long: `read` is handed it as it comes, when the engine has accepted the request.
+    pub(super) fn download<E: From<io::Error>>(
+        &self,
+        path: &str,
+        read: impl FnOnce(&mut dyn Read) -> Result<(), E>,
+    ) -> Result<Response, E> {
+        let mut stream = self.connect(None)?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")?;
+        let mut stream = BufReader::with_capacity(1 << 18, stream);
+        let (status, headers) = read_head(&mut stream)?;
+        if !(200..300).contains(&status) {
+            return Ok(Response { status, body: read_body(stream, status, &headers)? });
+        }
+        let is_chunked = headers
+            .iter()
+            .any(|(name, value)| name == "transfer-encoding" && value.eq_ignore_ascii_case("chunked"));
+        if is_chunked {
+            read(&mut Chunks { stream, left: 0, ended: false })?;
+        } else {
+            read(&mut stream)?;
+        }
+        Ok(Response { status, body: Vec::new() })
     }
 
     /// A request whose body is written by `body`, of unknown length. An engine that answers before it has read all
@@ -123,19 +174,61 @@ impl Write for Chunked<'_> {
 
 fn read_response(stream: impl Read) -> io::Result<Response> {
     let mut stream = BufReader::new(stream);
+    let (status, headers) = read_head(&mut stream)?;
+    Ok(Response { status, body: read_body(stream, status, &headers)? })
+}
+
+type Headers = Vec<(String, String)>;
+
+fn read_head(stream: &mut impl BufRead) -> io::Result<(u16, Headers)> {
     loop {
-        let status = line(&mut stream)?;
+        let status = line(stream)?;
         let code = status.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse::<u16>().ok());
         let code = code.ok_or_else(|| invalid(&format!("no HTTP status: {status:?}")))?;
-        let headers = read_headers(&mut stream)?;
+        let headers = read_headers(stream)?;
         if code >= 200 {
-            return Ok(Response { status: code, body: read_body(stream, code, &headers)? });
+            return Ok((code, headers));
         }
     }
 }
 
+/// A body in chunks, read as it comes.
+struct Chunks<R> {
+    stream: R,
+    /// What is left of the chunk.
+    left: u64,
+    ended: bool,
+}
+
+impl<R: BufRead> Read for Chunks<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 && !self.ended {
+            self.left = chunk_size(&line(&mut self.stream)?)?;
+            self.ended = self.left == 0;
+        }
+        if self.ended || buffer.is_empty() {
+            return Ok(0);
+        }
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let got = self.stream.read(&mut buffer[..most])?;
+        if got == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= got as u64;
+        if self.left == 0 {
+            line(&mut self.stream)?;
+        }
+        Ok(got)
+    }
+}
+
+fn chunk_size(line: &str) -> io::Result<u64> {
+    let digits = line.split(';').next().unwrap_or_default().trim();
+    u64::from_str_radix(digits, 16).map_err(|_| invalid(&format!("no chunk size: {line:?}")))
+}
+
 /// Names in lower case.
-fn read_headers(stream: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
+fn read_headers(stream: &mut impl BufRead) -> io::Result<Headers> {
     let mut headers = Vec::new();
     loop {
         let line = line(stream)?;
@@ -155,10 +248,7 @@ fn read_body(mut stream: impl BufRead, status: u16, headers: &[(String, String)]
     }
     if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
         loop {
-            let size = line(&mut stream)?;
-            let digits = size.split(';').next().unwrap_or_default().trim();
-            let size =
-                u64::from_str_radix(digits, 16).map_err(|_| invalid(&format!("no chunk size: {size:?}")))?;
+            let size = chunk_size(&line(&mut stream)?)?;
             if size == 0 {
                 return Ok(body);
             }
@@ -214,6 +304,19 @@ mod tests {
         assert_eq!(body(chunked).unwrap(), "ok???");
         assert_eq!(body("HTTP/1.0 404 No\r\n\r\nall of it").unwrap(), "all of it");
         assert_eq!(body("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 OK\r\n\r\n").unwrap(), "");
+    }
+
+    #[test]
+    fn a_long_answer_is_read_as_it_comes_and_not_believed_when_it_is_cut() {
+        let read = |text: &str| {
+            let mut all = String::new();
+            let mut chunks = Chunks { stream: text.as_bytes(), left: 0, ended: false };
+            chunks.read_to_string(&mut all).map(|_| all)
+        };
+        assert_eq!(read("2\r\nok\r\n3;x=y\r\n???\r\n0\r\n\r\n").unwrap(), "ok???");
+        for cut in ["2\r\no", "2\r\nok\r\n", "zz\r\n", ""] {
+            assert!(read(cut).is_err(), "{cut:?}");
+        }
     }
 
     #[test]

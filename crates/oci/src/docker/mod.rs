@@ -5,14 +5,16 @@
 
 mod http;
 mod load;
+mod read;
 
-use std::io;
+use std::{io, os::unix::net::UnixStream, sync::Arc};
 
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{Digest, ImageName, StoreError};
-use http::{Address, Response};
+use http::{Address, Dial, Response};
 pub use load::Progress;
+pub use read::EngineImage;
 
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 /// Why the engine could not be used.
@@ -109,14 +111,28 @@ impl Engine {
             ("tcp" | "http", address) => Address::Tcp(address.trim_end_matches('/').to_owned()),
             _ => return Err(unsupported()),
         };
+        match Self::greet(address, host) {
+            Err(DockerError::Io { source, .. }) if given.is_none() && is_absent(&source) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// The engine that answers on connections which `dial` opens, for who may not open them; `host` is its name.
+    ///
+    /// # Errors
+    /// When it does not answer, or answers what is not understood.
+    pub fn connect_through(
+        host: &str,
+        dial: impl Fn() -> io::Result<UnixStream> + Send + Sync + 'static,
+    ) -> Result<Self, DockerError> {
+        Self::greet(Address::Dial(Dial(Arc::new(dial))), host.to_owned())
+    }
+
+    fn greet(address: Address, host: String) -> Result<Self, DockerError> {
         let version = Version { version: String::new(), api_version: String::new(), containerd_store: false };
         let mut engine = Self { address, host, version };
-        let answer: VersionAnswer = match engine.get("/version") {
-            Ok(Some(answer)) => answer,
-            Err(DockerError::Io { source, .. }) if given.is_none() && is_absent(&source) => return Ok(None),
-            Ok(None) => return Err(engine.refusal("it does not know its version")),
-            Err(error) => return Err(error),
-        };
+        let answer: Option<VersionAnswer> = engine.get("/version")?;
+        let answer = answer.ok_or_else(|| engine.refusal("it does not know its version"))?;
         let info: Option<InfoAnswer> = engine.get("/info")?;
         let status = info.and_then(|info| info.driver_status).unwrap_or_default();
         engine.version = Version {
@@ -126,7 +142,7 @@ impl Engine {
                 .iter()
                 .any(|(key, value)| key == "driver-type" && value.starts_with("io.containerd.")),
         };
-        Ok(Some(engine))
+        Ok(engine)
     }
 
     /// What the engine said of itself when it was connected to.

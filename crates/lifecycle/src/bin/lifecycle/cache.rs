@@ -59,8 +59,9 @@ impl<'a> Cache<'a> {
         match self {
             Self::None => Ok(()),
             Self::Volume(volume) => {
-                let open = |record: &LayerRecord| bench.tar(record);
-                volume.replace(Some(&kept.metadata), &kept.layers, &open).or_fail(Code::Export)
+                let layers: Vec<Digest> = kept.layers.iter().map(|it| it.diff_id).collect();
+                let open = |diff_id: &Digest| bench.tar(diff_id);
+                volume.replace(Some(&kept.metadata), &layers, &open).or_fail(Code::Export)
             }
             Self::Image(image) => image.replace(kept, bench),
         }

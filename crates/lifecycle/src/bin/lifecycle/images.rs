@@ -24,8 +24,8 @@ impl Workbench {
     }
 
     /// The uncompressed tar of a layer that was made here.
-    pub(crate) fn tar(&self, record: &LayerRecord) -> io::Result<Box<dyn Read>> {
-        let blob = self.store.blob_of(&record.diff_id).map_err(io::Error::other)?;
+    pub(crate) fn tar(&self, diff_id: &Digest) -> io::Result<Box<dyn Read>> {
+        let blob = self.store.blob_of(diff_id).map_err(io::Error::other)?;
         let file = fs_err::File::open(self.store.blob_path(&blob))?;
         oci::layer_tar(BufReader::with_capacity(1 << 16, file))
     }

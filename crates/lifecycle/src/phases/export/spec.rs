@@ -78,7 +78,10 @@ fn buildpack_layer<'a>(
     }
     let previous = request.previous.metadata.buildpacks.iter().find(|it| it.key == chosen.id);
     match previous.and_then(|it| it.layers.get(&layer.name)) {
-        Some(it) => Ok(Job { name, part, how: How::Reuse { who, layer: &layer.name, sha: &it.sha } }),
+        Some(it) => {
+            let words = words(chosen, &layer.name);
+            Ok(Job { name, part, how: How::Reuse { who, layer: &layer.name, sha: &it.sha, words } })
+        }
         None => Err(ExportError::NothingToReuse { who, layer: layer.name.clone() }),
     }
 }
@@ -86,8 +89,11 @@ fn buildpack_layer<'a>(
 /// A buildpack's layer with files.
 pub(crate) fn of_directory(dirs: &Dirs, owner: Owner, chosen: &Chosen, layer: &str) -> LayerSpec {
     let dir = dirs.layers.join(cnb::id::escape(&chosen.id)).join(layer);
-    let words = format!("Layer: '{layer}', Created by buildpack: {}", chosen.full_name());
-    LayerSpec::new(words).tree(dir.host, dir.inside, TreeRules::new(owner, Modes::Keep))
+    LayerSpec::new(words(chosen, layer)).tree(dir.host, dir.inside, TreeRules::new(owner, Modes::Keep))
+}
+
+fn words(chosen: &Chosen, layer: &str) -> String {
+    format!("Layer: '{layer}', Created by buildpack: {}", chosen.full_name())
 }
 
 /// The bills of materials of one kind, `launch` or `cache`.

@@ -1,5 +1,6 @@
 //! Where images are read and written: layouts on the disk, a Docker engine, or registries.
 
+mod daemon;
 mod layout;
 mod registry;
 
@@ -89,6 +90,9 @@ fn elsewhere(site: &Site) -> Result<Option<Box<dyn Place>>, Failure> {
         let dir =
             dir.ok_or_else(|| fail(Code::Arguments, "-layout wants -layout-dir, where the layouts are"))?;
         return Ok(Some(Box::new(layout::Layouts::new(dir))));
+    }
+    if site.inputs.switch("daemon") {
+        return Ok(Some(Box::new(daemon::Daemon::open(site)?)));
     }
     Ok(None)
 }
