@@ -49,6 +49,7 @@ if [ "$purpose" != demo ]; then
     need ip iproute2 "the tests' engine gets a network bridge of its own"
     need docker-registry docker-registry "tests push to a real registry and pull from it"
     need htpasswd apache2-utils "tests log in at that registry"
+    need openssl openssl "tests make certificates and sign tokens with it"
     need zstd zstd "tests read layers that others have compressed"
     need skopeo skopeo "tests read what Packlight wrote with another's reader"
     need /usr/bin/python3 python3 "tests of the parts that are Python"

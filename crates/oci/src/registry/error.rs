@@ -72,7 +72,7 @@ pub enum Problem {
         said: Said,
     },
     /// Trouble at the other end, again and again.
-    #[error("the registry is in trouble: status {status}{said}, after {tries} tries; try again later")]
+    #[error("the registry is in trouble: status {status}{said}, after {}; try again later", so_often(*tries))]
     Unavailable {
         /// HTTP's number.
         status: u16,
@@ -84,7 +84,7 @@ pub enum Problem {
         said: Said,
     },
     /// No connection, or a broken one, again and again.
-    #[error("{reason}, after {tries} tries; check the registry's name, the network and the proxy")]
+    #[error("{reason}, after {}; check the registry's name, the network and the proxy", so_often(*tries))]
     Connection {
         /// The system's words.
         reason: String,
@@ -92,9 +92,7 @@ pub enum Problem {
         tries: u32,
     },
     /// Silence, again and again.
-    #[error(
-        "nothing was heard for too long ({what}), after {tries} tries; check the network, or try again later"
-    )]
+    #[error("waited too long for {what}, in {tries} tries; check the network, or try again later")]
     Stalled {
         /// What was waited for.
         what: String,
@@ -286,6 +284,10 @@ fn place(registry: &str, repository: Option<&str>) -> String {
 
 fn login(said: &Said, host: &str) -> String {
     format!("{said}; log in with `docker login {host}`")
+}
+
+fn so_often(tries: u32) -> String {
+    if tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") }
 }
 
 fn asked_wait(wait: Option<Duration>) -> String {

@@ -13,7 +13,6 @@ use crate::ImageName;
 
 /// A list that goes on longer is a registry's mistake.
 const MAX_PAGES: usize = 10_000;
-const PAGE: u32 = 1000;
 
 #[derive(Deserialize)]
 struct Tags {
@@ -35,7 +34,7 @@ impl Client {
     pub fn tags(&self, name: &ImageName) -> Result<Vec<String>, Error> {
         let task = self.task(name, "pull", "list the tags".to_owned());
         let mut all = Vec::new();
-        self.pages(&task, task.path(&format!("tags/list?n={PAGE}")), |page| {
+        self.pages(&task, task.path("tags/list"), |page| {
             let page: Tags = parse(&task, "the list of tags", page)?;
             all.extend(page.tags.unwrap_or_default());
             Ok(())
@@ -55,7 +54,7 @@ impl Client {
             asked: "list the repositories".to_owned(),
         };
         let mut all = Vec::new();
-        self.pages(&task, format!("_catalog?n={PAGE}"), |page| {
+        self.pages(&task, "_catalog".to_owned(), |page| {
             let page: Catalog = parse(&task, "the list of repositories", page)?;
             all.extend(page.repositories.unwrap_or_default());
             Ok(())
@@ -63,7 +62,7 @@ impl Client {
         Ok(all)
     }
 
-    /// Reads a list to its end, page by page.
+    /// Reads a list to its end, in pages as long as the registry likes: some refuse a number above their own.
     pub(super) fn pages(
         &self,
         task: &Task,

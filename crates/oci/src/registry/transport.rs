@@ -6,7 +6,7 @@ use std::{
 };
 
 use ureq::{
-    Agent, SendBody,
+    Agent, SendBody, Timeout,
     http::{HeaderMap, Method, Response},
     tls::{Certificate, PemItem, RootCerts, TlsConfig},
 };
@@ -296,7 +296,7 @@ fn roots(own: &[Vec<u8>]) -> Result<RootCerts, String> {
 fn fault(error: ureq::Error) -> Fault {
     match error {
         ureq::Error::Io(error) => read_fault(&error),
-        ureq::Error::Timeout(what) => Fault::Stalled(what.to_string()),
+        ureq::Error::Timeout(what) => stalled(what),
         ureq::Error::Rustls(error) => Fault::Tls(error.to_string()),
         ureq::Error::Tls(reason) => Fault::Tls(reason.to_owned()),
         ureq::Error::ConnectionFailed | ureq::Error::Protocol(_) => Fault::Connection(error.to_string()),
@@ -310,12 +310,21 @@ pub(super) fn read_fault(error: &io::Error) -> Fault {
     if let Some(inner) = error.get_ref()
         && let Some(ureq::Error::Timeout(what)) = inner.downcast_ref()
     {
-        return Fault::Stalled(what.to_string());
+        return stalled(*what);
     }
     match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Fault::Stalled(error.to_string()),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => stalled(Timeout::PerRead),
         // So rustls speaks of certificates, and of a server that speaks no TLS.
         io::ErrorKind::InvalidData => Fault::Tls(error.to_string()),
         _ => Fault::Connection(error.to_string()),
     }
+}
+
+fn stalled(waited_for: Timeout) -> Fault {
+    Fault::Stalled(match waited_for {
+        Timeout::PerRead => "bytes to come".to_owned(),
+        Timeout::PerWrite => "bytes to be taken".to_owned(),
+        Timeout::Connect => "a connection".to_owned(),
+        other => other.to_string(),
+    })
 }

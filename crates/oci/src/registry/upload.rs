@@ -125,7 +125,7 @@ impl<'a> Upload<'a> {
         let retry = &self.client.settings.retry;
         let (mut tries, mut farthest) = (0, 0);
         loop {
-            let error = match self.step() {
+            let mut error = match self.step() {
                 Ok(Step::Done) => return Ok(()),
                 Ok(Step::More) => {
                     self.progressed(&mut tries, &mut farthest);
@@ -136,6 +136,7 @@ impl<'a> Upload<'a> {
             let Some(asked) = error.problem.may_pass() else { return Err(error) };
             tries += 1;
             if tries >= retry.tries || asked > retry.longest_asked {
+                error.problem = error.problem.after(tries);
                 return Err(error);
             }
             std::thread::sleep(asked.max(retry.pause(tries)));
@@ -164,7 +165,7 @@ impl<'a> Upload<'a> {
         }
     }
 
-    fn begin(&mut self) -> Result<(), Error> {
+    pub(super) fn begin(&mut self) -> Result<(), Error> {
         let path = self.task.path("blobs/uploads/");
         let request = Request::upload(Method::POST, To::Path(path), Body::Bytes(&[]));
         let answer = self.client.ask(self.task, &request)?;

@@ -2,6 +2,9 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod proxy;
+pub(crate) mod server;
+
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
@@ -14,6 +17,9 @@ use oci::{
     registry::{Client, Retry, Settings, Timeouts},
 };
 use tempfile::TempDir;
+
+#[allow(unused_imports, reason = "each test program uses a part")]
+pub(crate) use proxy::{Fault, Proxy, Rule};
 
 /// A registry that is running until it is dropped.
 pub(crate) struct Registry {

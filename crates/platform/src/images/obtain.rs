@@ -211,7 +211,12 @@ fn from_engine(world: &World, name: &ImageName) -> Result<Image, ImageError> {
     }
     let place = PathBuf::from(format!("docker:{}", name.short()));
     let wanted = Wanted { tag: None, platform: &platform() };
-    let image = import::archive(&world.store, engine.save(name)?, &place, &wanted)?;
+    let mut image = None;
+    engine.save(name, |tar| -> Result<(), ImageError> {
+        image = Some(import::archive(&world.store, tar, &place, &wanted)?);
+        Ok(())
+    })?;
+    let image = image.ok_or_else(|| ImageError::NotInEngine(name.clone()))?;
     world.store.tag(&kept, &image)?;
     Ok(image)
 }
