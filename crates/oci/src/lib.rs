@@ -10,6 +10,7 @@ pub mod docker;
 pub mod docker_archive;
 mod document;
 mod image;
+pub mod import;
 mod layer;
 pub mod layout;
 mod name;

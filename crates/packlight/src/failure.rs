@@ -4,7 +4,7 @@
 
 use crate::exit_code::ExitCode;
 use platform::base::{BaseError, UpdateError};
-use platform::build::BuildError;
+use platform::build::{AddedError, BuildError, BuilderError};
 use platform::run::RunError;
 use platform::world::WorldError;
 use platform::{DetectError, StoreError, Verdict, lifecycle_errors as phase};
@@ -70,6 +70,13 @@ impl From<platform::NameError> for Failure {
     }
 }
 
+impl From<AddedError> for Failure {
+    fn from(error: AddedError) -> Self {
+        let code = if matches!(error, AddedError::NotYet(..)) { ExitCode::NOT_YET } else { ExitCode::USAGE };
+        Self::of(code, &error)
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let failure = Self::of(ExitCode::STORE, &error);
@@ -99,6 +106,15 @@ impl From<WorldError> for Failure {
     }
 }
 
+fn builder(error: BuilderError) -> Failure {
+    match error {
+        BuilderError::Store(error) => error.into(),
+        BuilderError::Added(error) => error.into(),
+        BuilderError::RunImageAlone => Failure::of(ExitCode::USAGE, &error),
+        error => Failure::of(ExitCode::BUILDER, &error),
+    }
+}
+
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         match error {
@@ -107,6 +123,7 @@ impl From<BuildError> for Failure {
             BuildError::Store(error) => error.into(),
             BuildError::Analyze(error) => Self::of(ExitCode::ANALYZE, &error),
             BuildError::Detect(error) => detect(&error),
+            BuildError::Builder(error) => builder(error),
             BuildError::Base(error) => base(error),
             BuildError::Restore(error) => Self::of(ExitCode::RESTORE, &error),
             BuildError::Build(error @ phase::BuildError::Failed { .. }) => {

@@ -5,6 +5,7 @@
 
 use crate::source::Source;
 use lifecycle::{AppSource, AppTree};
+use oci::Modes;
 use std::collections::BTreeSet;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// When the changes cannot be read.
-pub(crate) fn after_build(source: &Source, upper: &Path) -> std::io::Result<AppSource> {
+pub(crate) fn after_build(source: &Source, upper: &Path, modes: Modes) -> std::io::Result<AppSource> {
     let mut changes = Changes { hidden: source.left_out.clone(), notes: BTreeSet::new() };
     changes.read(upper, Path::new(""))?;
     Ok(AppSource {
@@ -21,7 +22,7 @@ pub(crate) fn after_build(source: &Source, upper: &Path) -> std::io::Result<AppS
             AppTree { host: source.dir.clone(), skip: changes.hidden },
             AppTree { host: upper.to_owned(), skip: changes.notes },
         ],
-        modes: oci::Modes::Normalise,
+        modes,
     })
 }
 
@@ -55,7 +56,7 @@ impl Changes {
 }
 
 /// Whether a directory hides the one below it. The note is in the `user.` space when an ordinary user made the overlay.
-fn is_opaque(dir: &Path) -> bool {
+pub(crate) fn is_opaque(dir: &Path) -> bool {
     let mut value = [0_u8; 1];
     ["user.overlay.opaque", "trusted.overlay.opaque"]
         .iter()
@@ -93,7 +94,7 @@ mod tests {
             lock: None,
             notices: Vec::new(),
         };
-        let app = after_build(&source, &upper).unwrap();
+        let app = after_build(&source, &upper, Modes::Normalise).unwrap();
         let skipped = |tree: usize| -> Vec<String> {
             app.trees[tree].skip.iter().map(|it| it.display().to_string()).collect()
         };

@@ -5,7 +5,7 @@
 mod forward;
 mod listening;
 mod network;
-mod passwd;
+pub(crate) mod passwd;
 mod plan;
 mod signals;
 mod watch;

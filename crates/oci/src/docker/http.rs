@@ -68,6 +68,13 @@ impl Address {
         read_response(stream)
     }
 
+    /// A request whose answer may be long: its status and its body, which may take as long as it likes.
+    pub(super) fn download(&self, path: &str) -> io::Result<(u16, Body<impl BufRead + use<>>)> {
+        let mut stream = self.connect(None)?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")?;
+        read_head(stream)
+    }
+
     /// A request whose body is written by `body`, of unknown length. An engine that answers before it has read all
     /// is listened to.
     pub(super) fn upload<E: From<io::Error>>(
@@ -122,14 +129,25 @@ impl Write for Chunked<'_> {
 }
 
 fn read_response(stream: impl Read) -> io::Result<Response> {
-    let mut stream = BufReader::new(stream);
+    let (status, body) = read_head(stream)?;
+    let mut whole = Vec::new();
+    body.take(MAX_BODY + 1).read_to_end(&mut whole)?;
+    if whole.len() as u64 > MAX_BODY {
+        return Err(invalid("the answer is too long"));
+    }
+    Ok(Response { status, body: whole })
+}
+
+/// The status, and the body to be read.
+fn read_head<R: Read>(stream: R) -> io::Result<(u16, Body<BufReader<R>>)> {
+    let mut stream = BufReader::with_capacity(1 << 16, stream);
     loop {
         let status = line(&mut stream)?;
         let code = status.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse::<u16>().ok());
         let code = code.ok_or_else(|| invalid(&format!("no HTTP status: {status:?}")))?;
         let headers = read_headers(&mut stream)?;
         if code >= 200 {
-            return Ok(Response { status: code, body: read_body(stream, code, &headers)? });
+            return Ok((code, Body { left: Left::of(code, &headers)?, stream }));
         }
     }
 }
@@ -147,42 +165,86 @@ fn read_headers(stream: &mut impl BufRead) -> io::Result<Vec<(String, String)>> 
     }
 }
 
-fn read_body(mut stream: impl BufRead, status: u16, headers: &[(String, String)]) -> io::Result<Vec<u8>> {
-    let header = |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    let mut body = Vec::new();
-    if matches!(status, 204 | 304) {
-        return Ok(body);
-    }
-    if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
-        loop {
-            let size = line(&mut stream)?;
-            let digits = size.split(';').next().unwrap_or_default().trim();
-            let size =
-                u64::from_str_radix(digits, 16).map_err(|_| invalid(&format!("no chunk size: {size:?}")))?;
-            if size == 0 {
-                return Ok(body);
-            }
-            if body.len() as u64 + size > MAX_BODY {
-                return Err(invalid("the answer is too long"));
-            }
-            read_exactly(&mut stream, size, &mut body)?;
-            line(&mut stream)?;
-        }
-    }
-    match header("content-length").map(str::parse::<u64>) {
-        Some(Ok(size)) if size <= MAX_BODY => read_exactly(&mut stream, size, &mut body)?,
-        Some(_) => return Err(invalid("a content length that can't be")),
-        None => {
-            stream.take(MAX_BODY).read_to_end(&mut body)?;
-        }
-    }
-    Ok(body)
+/// A body as it comes.
+pub(super) struct Body<R> {
+    stream: R,
+    left: Left,
 }
 
-fn read_exactly(stream: &mut impl Read, size: u64, body: &mut Vec<u8>) -> io::Result<()> {
-    match stream.take(size).read_to_end(body)? {
-        got if got as u64 == size => Ok(()),
-        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+/// How a body ends.
+enum Left {
+    /// After so many bytes.
+    Bytes(u64),
+    /// In chunks, the current one after so many bytes.
+    Chunk(u64),
+    /// Before the first chunk.
+    Chunks,
+    /// With the connection.
+    All,
+}
+
+impl Left {
+    fn of(status: u16, headers: &[(String, String)]) -> io::Result<Self> {
+        let header =
+            |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        if matches!(status, 204 | 304) {
+            return Ok(Self::Bytes(0));
+        }
+        if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+            return Ok(Self::Chunks);
+        }
+        match header("content-length").map(str::parse::<u64>) {
+            Some(Ok(size)) => Ok(Self::Bytes(size)),
+            Some(Err(_)) => Err(invalid("a content length that can't be")),
+            None => Ok(Self::All),
+        }
+    }
+}
+
+impl<R: BufRead> Body<R> {
+    /// Reads at most `left` bytes, of which at least one must come.
+    fn some(&mut self, buffer: &mut [u8], left: u64) -> io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        match self.stream.read(&mut buffer[..most])? {
+            0 if most > 0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            got => Ok(got),
+        }
+    }
+
+    fn next_chunk(&mut self) -> io::Result<u64> {
+        let size = line(&mut self.stream)?;
+        let digits = size.split(';').next().unwrap_or_default().trim();
+        u64::from_str_radix(digits, 16).map_err(|_| invalid(&format!("no chunk size: {size:?}")))
+    }
+}
+
+impl<R: BufRead> Read for Body<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if matches!(self.left, Left::Chunks) {
+            self.left = match self.next_chunk()? {
+                0 => Left::Bytes(0),
+                size => Left::Chunk(size),
+            };
+        }
+        match self.left {
+            Left::All => self.stream.read(buffer),
+            Left::Bytes(0) => Ok(0),
+            Left::Bytes(left) => {
+                let got = self.some(buffer, left)?;
+                self.left = Left::Bytes(left - got as u64);
+                Ok(got)
+            }
+            Left::Chunk(left) => {
+                let got = self.some(buffer, left)?;
+                self.left = Left::Chunk(left - got as u64);
+                if left == got as u64 {
+                    line(&mut self.stream)?;
+                    self.left = Left::Chunks;
+                }
+                Ok(got)
+            }
+            Left::Chunks => Ok(0),
+        }
     }
 }
 

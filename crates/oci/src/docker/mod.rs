@@ -10,7 +10,7 @@ use std::io;
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{Digest, ImageName, StoreError};
+use crate::{Digest, ImageName, StoreError, docker_archive::tag_of};
 use http::{Address, Response};
 pub use load::Progress;
 
@@ -139,6 +139,32 @@ impl Engine {
         &self.host
     }
 
+    /// The id of an image that the engine has under this name; `None` when it has none.
+    ///
+    /// # Errors
+    /// When the engine does not answer, or answers what is not understood.
+    pub fn image_id(&self, name: &ImageName) -> Result<Option<Digest>, DockerError> {
+        let Some(image) = self.inspect(&spelt(name))? else { return Ok(None) };
+        let id = image.id.parse();
+        id.map(Some).map_err(|_| self.refusal(&format!("{} is no id of an image", image.id)))
+    }
+
+    /// An image of the engine as `docker save` writes it.
+    ///
+    /// # Errors
+    /// When the engine does not answer or refuses.
+    pub fn save(&self, name: &ImageName) -> Result<impl io::Read + use<>, DockerError> {
+        let path = format!("/images/{}/get", spelt(name));
+        let (status, mut body) = self.address.download(&path).map_err(|error| self.io(error))?;
+        if status != 200 {
+            let mut said = Vec::new();
+            io::Read::read_to_end(&mut io::Read::take(&mut body, 1 << 16), &mut said)
+                .map_err(|error| self.io(error))?;
+            self.accepted(&Response { status, body: said })?;
+        }
+        Ok(body)
+    }
+
     fn tag(&self, id: &str, name: &ImageName) -> Result<(), DockerError> {
         let tag = name.tag.as_deref().unwrap_or("latest");
         // Of the characters that a valid name may have, none but ':' of a port means something in a query, and that
@@ -183,6 +209,11 @@ impl Engine {
     fn io(&self, source: io::Error) -> DockerError {
         DockerError::Io { host: self.host.clone(), source }
     }
+}
+
+/// An image as a path of the API spells it.
+fn spelt(name: &ImageName) -> String {
+    if name.digest.is_some() { name.short() } else { tag_of(name) }
 }
 
 /// Nothing listens there, or not for us.

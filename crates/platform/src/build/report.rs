@@ -1,7 +1,8 @@
 //! What a build made, and why it made nothing.
 
 use super::BuildRequest;
-use crate::base::{Base, BaseError};
+use crate::base::BaseError;
+use crate::builder::{BuilderError, Ground};
 use crate::lock::LockError;
 use crate::output::{OutputError, Written};
 use crate::source::SourceError;
@@ -22,7 +23,7 @@ pub struct Built {
     pub size: u64,
     /// Compressed bytes of the base's layers.
     pub base_size: u64,
-    /// The base: release and number of packages.
+    /// What it stands on, in words.
     pub base: String,
     /// The other layers: what, compressed bytes, whether the last build's was taken.
     pub layers: Vec<BuiltLayer>,
@@ -59,7 +60,7 @@ pub struct BuiltProcess {
 
 pub(super) fn built(
     request: &BuildRequest,
-    base: &Base,
+    ground: &Ground,
     exported: &lifecycle::Exported,
     metadata: &BuildMetadata,
     outputs: Vec<Written>,
@@ -70,8 +71,8 @@ pub(super) fn built(
         name: request.name.short(),
         digest: exported.image.digest().to_string(),
         size: exported.image.size(),
-        base_size: base.run_image.size(),
-        base: format!("Debian {}, {} packages", base.lock.release, base.lock.run.len()),
+        base_size: ground.run_image.size(),
+        base: ground.words.clone(),
         layers: exported
             .layers
             .iter()
@@ -112,6 +113,9 @@ pub enum BuildError {
     /// The buildpacks cannot be read.
     #[error(transparent)]
     Catalogue(#[from] lifecycle::CatalogueError),
+    /// There is no such builder.
+    #[error(transparent)]
+    Builder(#[from] BuilderError),
     /// There is no base.
     #[error(transparent)]
     Base(#[from] BaseError),
