@@ -6,6 +6,7 @@ use crate::detector::{self, Work};
 use crate::exit::{Code, Failure, OrFail as _, fail};
 use crate::images::{self, PlacedImages, Workbench};
 use crate::place::{Found, Parts, Place, Places};
+use crate::version::VERSION;
 use crate::{Site, analyzer, builder, files, privileges, project, run_image, tell};
 use cnb::analyzed::Analyzed;
 use cnb::group::GroupToml;
@@ -126,7 +127,7 @@ fn export_image(
     let app = AppSource { trees: vec![tree], modes: Modes::Keep };
     let asked = made.analyzed.run_image.as_ref().map(|it| it.image.clone()).unwrap_or_default();
     let names = run_image::for_label(site, &asked)?;
-    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let version = VERSION.to_owned();
     let metadata_of_launcher = LauncherMetadata { version, ..LauncherMetadata::default() };
     let launcher = Launcher { program: site.inputs.path("launcher"), metadata: metadata_of_launcher };
     let (image, reference) = (&made.base.image, made.base.reference.clone());

@@ -25,6 +25,7 @@ mod restorer;
 mod run_image;
 mod runner;
 mod tell;
+mod version;
 
 use cnb::api::{self, ApiVersion, PlatformFeatures};
 use exit::{Code, Failure, fail};
@@ -59,12 +60,16 @@ fn run(log: &mut Log) -> Result<(), Failure> {
     let mut args: Vec<String> = std::env::args_os().map(|it| it.to_string_lossy().into_owned()).collect();
     let name = if args.is_empty() { String::new() } else { args.remove(0) };
     let name = Path::new(&name).file_stem().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
+    if args == ["-descriptor"] {
+        log.plain(&version::descriptor());
+        return Ok(());
+    }
     let program = match Program::called(&name) {
         Some(program) => program,
         None => subcommand(&mut args, log)?,
     };
-    if arguments::asks_for_version(&args) || args.first().is_some_and(|it| it == "-version") {
-        log.plain(env!("CARGO_PKG_VERSION"));
+    if arguments::asks_for_version(&args) {
+        log.plain(version::VERSION);
         return Ok(());
     }
     let said = std::env::var("CNB_PLATFORM_API").unwrap_or_default();
