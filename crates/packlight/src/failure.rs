@@ -110,6 +110,7 @@ fn builder(error: BuilderError) -> Failure {
     match error {
         BuilderError::Store(error) => error.into(),
         BuilderError::Added(error) => error.into(),
+        BuilderError::Base(error) => base(*error),
         BuilderError::RunImageAlone => Failure::of(ExitCode::USAGE, &error),
         error => Failure::of(ExitCode::BUILDER, &error),
     }

@@ -130,6 +130,7 @@ pub(crate) fn ready(
             image::from_image(world, &asked, events)?
         }
         None if choice.run_image.is_some() => return Err(BuilderError::RunImageAlone),
+        None if choice.added().next().is_some() => own::with_a_root(world, events)?,
         None => own::own(world)?,
     };
     added::add(world, builder, choice, events)

@@ -4,6 +4,7 @@
 
 use super::added::{self, AddedError};
 use super::{Builder, Choice, Ground, Origin};
+use crate::base::BaseError;
 use crate::event::{Event, Events};
 use crate::images::{self, Found, ImageError, PullPolicy, Source};
 use crate::run::passwd;
@@ -70,6 +71,9 @@ pub enum BuilderError {
     /// A buildpack that the user adds cannot be added.
     #[error(transparent)]
     Added(#[from] AddedError),
+    /// There is no base for it to detect in.
+    #[error(transparent)]
+    Base(#[from] Box<BaseError>),
     /// A buildpack of it cannot be read.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),

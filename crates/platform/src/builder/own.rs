@@ -1,10 +1,14 @@
 //! Packlight's own builder: the buildpacks that it brings along.
 
-use super::{Builder, Origin};
+use super::{Builder, BuilderError, Origin};
+use crate::base::{self, Wanted};
+use crate::event::Events;
 use crate::machine::ROOM_HOME;
 use crate::room::{BUILD_USER, inside};
 use crate::world::World;
 use cnb::env::Environment;
+use cnb::plan::Plan;
+use cnb::project::DebianPackages;
 use lifecycle::{Catalogue, CatalogueError, Dir, Kind};
 use sandbox::{Access, Mount};
 
@@ -31,6 +35,14 @@ pub(super) fn own(world: &World) -> Result<Builder, CatalogueError> {
         build_config: None,
         ground: None,
     })
+}
+
+/// The same for buildpacks of somebody else beside ours: their bin/detect may be a script, which needs a root to run in
+/// before anybody has said what the app needs.
+pub(super) fn with_a_root(world: &World, events: Events<'_>) -> Result<Builder, BuilderError> {
+    let wanted = Wanted::of(&Plan::default(), &DebianPackages::default()).map_err(Box::new)?;
+    let base = base::obtain(world, &wanted, None, events).map_err(Box::new)?;
+    Ok(Builder { trees: vec![base.build_tree, base.run_tree], ..own(world)? })
 }
 
 /// A buildpack that is not in the build image.
