@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tools/dist.sh: writes dist/packlight, the one static file that a user downloads: the command line with the payload
-# at its end.
+# at its end; and dist/lifecycle.tgz, the programs with which other platforms build (tools/lifecycle.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
@@ -13,3 +13,4 @@ RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --quiet --release
 mkdir -p dist
 "$built/append-payload" "$built/packlight" "$target/payload" dist/packlight
 echo "dist/packlight: $(du -h --apparent-size dist/packlight | cut -f1), sha256 $(sha256sum <dist/packlight | cut -c1-64)"
+tools/lifecycle.sh

@@ -117,27 +117,80 @@ pub fn buildpack_features(api: ApiVersion) -> Option<BuildpackFeatures> {
 /// What a platform of a given Platform API expects of the lifecycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PlatformFeatures {
+    /// Bills of materials are a layer of the image and of the cache, and are restored (0.8).
+    pub sbom_layers: bool,
+    /// The analyzer takes `-skip-layers` and `-launch-cache` (0.9).
+    pub analysis_may_skip_layers: bool,
+    /// `SOURCE_DATE_EPOCH` is the image's time (0.9).
+    pub source_date_epoch: bool,
     /// `command` of a process is written as a list (0.10).
     pub command_list: bool,
+    /// Image extensions: `-extensions`, `-generated`, `-build-image` (0.10).
+    pub extensions: bool,
+    /// `store.toml` is restored even when no layers are (0.10).
+    pub store_is_always_restored: bool,
+    /// The operator's variables, in `-build-config` (0.11).
+    pub build_config: bool,
+    /// The launcher's own bill of materials, in `-launcher-sbom` (0.11).
+    pub launcher_sbom: bool,
+    /// The rebaser takes `-previous-image` (0.11).
+    pub rebase_to_another_name: bool,
     /// `run.toml` and targets in place of `stack.toml` and mixins (0.12).
     pub targets: bool,
+    /// Images on the disk, as OCI layouts (0.12).
+    pub layout: bool,
+    /// The run image may be extended (0.12).
+    pub run_image_extension: bool,
+    /// The rebaser takes `-force` (0.12).
+    pub forced_rebase: bool,
+    /// Layers are listed in the image's history (0.12).
+    pub history: bool,
+    /// `-insecure-registry` (0.13).
+    pub insecure_registries: bool,
     /// Metadata of launch and cache layers comes from the cache when the app image lacks it (0.14).
     pub restore_from_cache_alone: bool,
-    /// `system.toml` and execution environments (0.15).
+    /// The restorer takes `-run` (0.14).
+    pub run_file_at_restore: bool,
+    /// Execution environments (0.15).
     pub exec_env: bool,
+    /// `system.toml` (0.15).
+    pub system_buildpacks: bool,
 }
 
 /// Source: <https://github.com/buildpacks/spec/blob/b745fcf/platform.md>.
 const PLATFORM: &[(u32, Change<PlatformFeatures>)] = &[
     (7, |_| ()),
-    (8, |_| ()),
-    (9, |_| ()),
-    (10, |f| f.command_list = true),
-    (11, |_| ()),
-    (12, |f| f.targets = true),
-    (13, |_| ()),
-    (14, |f| f.restore_from_cache_alone = true),
-    (15, |f| f.exec_env = true),
+    (8, |f| f.sbom_layers = true),
+    (9, |f| {
+        f.analysis_may_skip_layers = true;
+        f.source_date_epoch = true;
+    }),
+    (10, |f| {
+        f.command_list = true;
+        f.extensions = true;
+        f.store_is_always_restored = true;
+    }),
+    (11, |f| {
+        f.build_config = true;
+        f.launcher_sbom = true;
+        f.rebase_to_another_name = true;
+    }),
+    (12, |f| {
+        f.targets = true;
+        f.layout = true;
+        f.run_image_extension = true;
+        f.forced_rebase = true;
+        f.history = true;
+    }),
+    (13, |f| f.insecure_registries = true),
+    (14, |f| {
+        f.restore_from_cache_alone = true;
+        f.run_file_at_restore = true;
+    }),
+    (15, |f| {
+        f.exec_env = true;
+        f.system_buildpacks = true;
+    }),
 ];
 
 /// The Platform APIs that the lifecycle speaks, oldest first.
@@ -152,6 +205,13 @@ pub const OWN_PLATFORM_API: ApiVersion = ApiVersion { major: 0, minor: 15 };
 #[must_use]
 pub fn platform_features(api: ApiVersion) -> Option<PlatformFeatures> {
     fold(PLATFORM, api, PlatformFeatures::default())
+}
+
+/// What an image was made for that names `api`; one of a newer version counts as of the newest that is known.
+#[must_use]
+pub fn image_features(api: ApiVersion) -> PlatformFeatures {
+    let newest = platform_apis().filter(|it| *it <= api).last();
+    newest.and_then(platform_features).unwrap_or_default()
 }
 
 fn fold<F>(table: &[(u32, Change<F>)], api: ApiVersion, mut features: F) -> Option<F> {
@@ -192,5 +252,7 @@ mod tests {
         let ten = buildpack_features(v("0.10")).unwrap();
         assert!(ten.no_shell && ten.overridable_args && ten.target_variables && !ten.exec_env);
         assert!(platform_features(v("0.15")).unwrap().targets);
+        assert!(image_features(v("1.0")).targets && !image_features(v("0.11")).targets);
+        assert!(!image_features(v("0.3")).sbom_layers);
     }
 }

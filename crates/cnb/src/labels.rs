@@ -2,7 +2,7 @@
 //!
 //! <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#labels>
 
-use crate::api::ApiVersion;
+use crate::api::{ApiVersion, PlatformFeatures};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,6 +16,16 @@ pub const PROJECT_METADATA: &str = "io.buildpacks.project.metadata";
 pub const REBASABLE: &str = "io.buildpacks.rebasable";
 /// The execution environment of the build.
 pub const EXEC_ENV: &str = "io.buildpacks.exec-env";
+/// Layers of a cache image, and the name of the file in a cache directory that says the same.
+pub const CACHE_METADATA: &str = "io.buildpacks.lifecycle.cache.metadata";
+/// The stack's id, of images from before targets.
+pub const STACK_ID: &str = "io.buildpacks.stack.id";
+/// The stack's packages, of images from before targets.
+pub const STACK_MIXINS: &str = "io.buildpacks.stack.mixins";
+/// What all labels of a stack begin with.
+pub const STACK_PREFIX: &str = "io.buildpacks.stack.";
+/// What all labels of a base begin with.
+pub const BASE_PREFIX: &str = "io.buildpacks.base.";
 /// The base's id.
 pub const BASE_ID: &str = "io.buildpacks.base.id";
 /// The base's distribution.
@@ -34,13 +44,13 @@ pub struct Sha {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct LifecycleMetadata {
     /// App slices, the rest last.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub app: Vec<Sha>,
     /// The launch SBOM layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sbom: Option<Sha>,
     /// The buildpacks' layers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub buildpacks: Vec<BuildpackLayers>,
     /// The launcher's configuration.
     #[serde(default)]
@@ -52,8 +62,57 @@ pub struct LifecycleMetadata {
     #[serde(default, rename = "process-types")]
     pub process_types: Sha,
     /// The run image.
-    #[serde(default, rename = "runImage")]
+    #[serde(default, rename = "runImage", alias = "run-image")]
     pub run_image: RunImageMetadata,
+    /// The run image's names, where platforms from before targets look for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<StackMetadata>,
+}
+
+/// The value of [`CACHE_METADATA`].
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct CacheMetadata {
+    /// The layer of bills of materials; empty: none.
+    #[serde(default)]
+    pub sbom: Sha,
+    /// The buildpacks' layers.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub buildpacks: Vec<BuildpackLayers>,
+}
+
+/// `stack` of [`LIFECYCLE_METADATA`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StackMetadata {
+    /// The run image's names.
+    #[serde(default, rename = "runImage", alias = "run-image")]
+    pub run_image: RunImageNames,
+}
+
+/// The names by which a run image can be found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RunImageNames {
+    /// Its name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub image: String,
+    /// Other names of it.
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<String>,
+}
+
+impl RunImageNames {
+    /// All of them, the first one first.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.image).chain(&self.mirrors).map(String::as_str).filter(|it| !it.is_empty())
+    }
+}
+
+/// Go writes `null` for a list or map that was never filled.
+fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The layers of one buildpack.
@@ -64,7 +123,7 @@ pub struct BuildpackLayers {
     /// Its version.
     pub version: String,
     /// By layer name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub layers: BTreeMap<String, LayerMetadata>,
     /// What is in its `store.toml`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,8 +136,13 @@ pub struct LayerMetadata {
     /// Its diff id.
     #[serde(default)]
     pub sha: String,
-    /// The `[metadata]` of its TOML file.
-    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    /// The `[metadata]` of its TOML file; under that name in `analyzed.toml`.
+    #[serde(
+        default,
+        alias = "metadata",
+        deserialize_with = "null_is_empty",
+        skip_serializing_if = "toml::Table::is_empty"
+    )]
     pub data: toml::Table,
     /// Whether later buildpacks saw it.
     #[serde(default)]
@@ -95,7 +159,7 @@ pub struct LayerMetadata {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct StoreMetadata {
     /// Anything.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub metadata: toml::Table,
 }
 
@@ -103,7 +167,7 @@ pub struct StoreMetadata {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RunImageMetadata {
     /// The diff id of its last layer.
-    #[serde(default, rename = "topLayer")]
+    #[serde(default, rename = "topLayer", alias = "top-layer")]
     pub top_layer: String,
     /// A digest reference or an image id.
     #[serde(default)]
@@ -112,7 +176,7 @@ pub struct RunImageMetadata {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image: String,
     /// Other names of it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
     pub mirrors: Vec<String>,
 }
 
@@ -131,6 +195,27 @@ pub struct BuildMetadataLabel {
     /// The process type that the image starts when nothing else is asked.
     #[serde(default, rename = "buildpack-default-process-type", skip_serializing_if = "String::is_empty")]
     pub default_process_type: String,
+}
+
+impl BuildMetadataLabel {
+    /// The label's text, as a tool of this Platform API reads it.
+    ///
+    /// # Errors
+    /// When something of it can't be said in JSON.
+    pub fn print(&self, features: PlatformFeatures) -> serde_json::Result<String> {
+        let mut json = serde_json::to_value(self)?;
+        if !features.command_list {
+            for (said, process) in
+                self.processes.iter().zip(json["processes"].as_array_mut().into_iter().flatten())
+            {
+                if let Some((program, always)) = said.command.split_first() {
+                    process["command"] = program.as_str().into();
+                    process["args"] = always.iter().chain(&said.args).cloned().collect();
+                }
+            }
+        }
+        serde_json::to_string(&json)
+    }
 }
 
 /// A buildpack in a label.

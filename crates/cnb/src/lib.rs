@@ -20,6 +20,8 @@ pub mod order;
 pub mod plan;
 pub mod project;
 pub mod report;
+pub mod run;
+pub mod system;
 
 /// A TOML file that could not be understood.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 //!
 //! <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#metadatatoml-toml>
 
-use crate::api::ApiVersion;
+use crate::api::{ApiVersion, PlatformFeatures};
 use crate::group::Chosen;
 use crate::launch::{Command, Label, Slice};
 use serde::{Deserialize, Serialize};
@@ -66,5 +66,51 @@ impl BuildMetadata {
     #[must_use]
     pub fn api_of(&self, id: &str) -> Option<ApiVersion> {
         self.buildpacks.iter().find(|it| it.id == id).map(|it| it.api)
+    }
+
+    /// The text of the file, as a launcher of this Platform API reads it.
+    ///
+    /// # Errors
+    /// When something of it can't be said in TOML.
+    pub fn print(&self, features: PlatformFeatures) -> Result<String, toml::ser::Error> {
+        if features.command_list {
+            return crate::print(self);
+        }
+        let mut table = toml::Table::try_from(self)?;
+        let processes = table.get_mut("processes").and_then(toml::Value::as_array_mut);
+        for process in processes.into_iter().flatten().filter_map(toml::Value::as_table_mut) {
+            let list = |value: Option<&toml::Value>| value.and_then(toml::Value::as_array).cloned();
+            let mut command = list(process.get("command")).unwrap_or_default().into_iter();
+            if let Some(program) = command.next() {
+                let args = command.chain(list(process.get("args")).unwrap_or_default()).collect();
+                process.insert("command".to_owned(), program);
+                process.insert("args".to_owned(), toml::Value::Array(args));
+            }
+        }
+        crate::print(&table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_from_before_lists_get_one_string_and_the_rest_as_arguments() {
+        let process = LaunchProcess {
+            kind: "web".into(),
+            command: Command(vec!["run".into(), "always".into()]),
+            args: vec!["default".into()],
+            ..LaunchProcess::default()
+        };
+        let metadata = BuildMetadata { processes: vec![process], ..BuildMetadata::default() };
+        let of = |api: &str| metadata.print(crate::api::platform_features(api.parse().unwrap()).unwrap());
+        let old = of("0.9").unwrap();
+        assert!(old.contains("command = \"run\"\n"), "{old}");
+        assert!(old.contains("args = [\"always\", \"default\"]\n"), "{old}");
+        let new = of("0.10").unwrap();
+        assert!(new.contains("command = [\"run\", \"always\"]\nargs = [\"default\"]"), "{new}");
+        let read: BuildMetadata = crate::parse("metadata.toml", &old).unwrap();
+        assert_eq!(read.processes[0].command, Command(vec!["run".into()]));
     }
 }

@@ -1,10 +1,13 @@
 //! The rules that the phases go by, as one value.
 //!
-//! There is one value in production: [`Semantics::SPECIFICATION`]. The rules are functions behind a value so that
-//! conformance/ can hand in a wrong one and prove that a case notices.
+//! In production they are [`Semantics::SPECIFICATION`], but for platforms from before targets. The rules are functions
+//! behind a value so that conformance/ can hand in a wrong one and prove that a case notices.
 
 use crate::resolve::{self, Candidate, Resolution, Unresolved};
 use crate::runner::ExitStatus;
+use crate::target;
+use cnb::analyzed::TargetData;
+use cnb::buildpack_toml::Target;
 use cnb::env::Environment;
 use cnb::order::Group;
 use std::collections::BTreeMap;
@@ -22,6 +25,8 @@ pub struct Semantics {
     pub resolve: fn(&[Candidate]) -> Result<Resolution, Unresolved>,
     /// The groups that are tried in place of a composite buildpack, in order.
     pub composite: fn(&[Group]) -> Vec<Group>,
+    /// Whether what a buildpack runs on fits what there is; if not, in words.
+    pub fits_target: fn(&[Target], &TargetData) -> Result<(), String>,
     /// Applies one directory of environment files of a layer.
     pub apply_env: fn(&mut Environment, &EnvFiles),
 }
@@ -32,8 +37,12 @@ impl Semantics {
         verdict: Verdict::of,
         resolve: resolve::resolve,
         composite: <[Group]>::to_vec,
+        fits_target: target::fits,
         apply_env: cnb::env::apply,
     };
+
+    /// The rules of platforms from before targets: what buildpacks say of them is not looked at.
+    pub const WITHOUT_TARGETS: Self = Self { fits_target: |_, _| Ok(()), ..Self::SPECIFICATION };
 }
 
 /// What a `bin/detect` said of an application.

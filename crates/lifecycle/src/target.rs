@@ -2,18 +2,17 @@
 //!
 //! <https://github.com/buildpacks/spec/blob/b745fcf/buildpack.md#targets>
 
-use crate::catalogue::Known;
 use cnb::analyzed::TargetData;
 use cnb::buildpack_toml::{Distro, Target};
 use cnb::env::Environment;
 
 /// `Err` says what the buildpack wants and what there is.
-pub(crate) fn check(known: &Known, target: &TargetData) -> Result<(), String> {
+pub(crate) fn fits(targets: &[Target], target: &TargetData) -> Result<(), String> {
     // a composite or an extension without targets and programs says nothing about them
-    if known.targets.is_empty() || known.targets.iter().any(|it| matches(it, target)) {
+    if targets.is_empty() || targets.iter().any(|it| matches(it, target)) {
         return Ok(());
     }
-    let wanted: Vec<String> = known.targets.iter().map(describe).collect();
+    let wanted: Vec<String> = targets.iter().map(describe).collect();
     let there = Target {
         os: target.os.clone(),
         arch: target.arch.clone(),

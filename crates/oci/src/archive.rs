@@ -50,6 +50,18 @@ impl<W: Write> Archive<W> {
         Ok(self.pad(size)?)
     }
 
+    /// An entry with the contents of a file of the host.
+    pub(crate) fn copy(&mut self, name: &str, from: &Path) -> Result<(), StoreError> {
+        let file = fs_err::File::open(from)?;
+        let size = file.metadata()?.len();
+        self.header(name, Kind::File, size)?;
+        if io::copy(&mut io::Read::take(file, size), &mut self.out)? != size {
+            let short = io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read");
+            return Err(StoreError::at(from, short));
+        }
+        Ok(self.pad(size)?)
+    }
+
     pub(crate) fn finish(mut self) -> io::Result<W> {
         self.out.write_all(&[0; 2 * BLOCK])?;
         self.out.flush()?;

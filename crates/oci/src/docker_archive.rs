@@ -5,7 +5,11 @@
 //! layer's file, so the file of a layer that it has may be left out. The layers stay gzip: the engine tells by their
 //! first bytes.
 
-use std::{collections::HashSet, io::Write, path::Path};
+use std::{
+    collections::HashSet,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -49,6 +53,41 @@ pub fn write(
     archive.blob(store, &config.digest, config.size)?;
     for layer in missing_layers(image, have) {
         archive.blob(store, &layer.digest, layer.size)?;
+    }
+    archive.finish()?;
+    Ok(())
+}
+
+/// The file of a layer with this diff id.
+pub(crate) type FindLayer<'a> = &'a dyn Fn(&Digest) -> Option<PathBuf>;
+
+/// The same with layers that are files, by diff id and compressed or not.
+pub(crate) fn write_files(
+    image: &Image,
+    names: &[ImageName],
+    out: impl Write,
+    (have, find): (&HashSet<Digest>, FindLayer<'_>),
+) -> Result<(), StoreError> {
+    let layers = image.diff_ids();
+    let item = Item {
+        config: blob_name(&image.id()),
+        repo_tags: names.iter().map(tag_of).collect(),
+        layers: layers.iter().map(blob_name).collect(),
+    };
+    let json = canonical::to_vec(&[item]);
+    let json = json.map_err(|source| StoreError::Json { path: PathBuf::from("manifest.json"), source })?;
+    let mut archive = Archive::new(out);
+    archive.file("manifest.json", &json)?;
+    archive.dir("blobs/")?;
+    archive.dir("blobs/sha256/")?;
+    archive.file(&blob_name(&image.id()), image.config_json())?;
+    let mut written = HashSet::new();
+    for (layer, chain) in layers.iter().zip(chain_ids(layers)) {
+        if have.contains(&chain) || !written.insert(layer) {
+            continue;
+        }
+        let path = find(layer).ok_or(StoreError::UnknownLayer { diff_id: *layer })?;
+        archive.copy(&blob_name(layer), &path)?;
     }
     archive.finish()?;
     Ok(())

@@ -213,7 +213,7 @@ fn completed(mut config: ImageConfig, layers: &[LayerRef]) -> ImageConfig {
 }
 
 /// This machine as Go, and so every image, spells it.
-fn go_architecture() -> &'static str {
+pub(crate) fn go_architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -3,13 +3,14 @@
 use std::{
     collections::HashSet,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
     Descriptor, Digest, Image, ImageName, Index, Store, StoreError,
     archive::{Archive, blob_name, write_whole},
     docker_archive::missing_layers,
+    image::go_architecture,
     store::{REF_NAME, index_entry},
 };
 
@@ -23,24 +24,53 @@ const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// # Errors
 /// When a blob is missing, the directory can't be written, or has other things in it.
 pub fn write(store: &Store, image: &Image, name: &ImageName, dir: &Path) -> Result<(), StoreError> {
-    let mut index = match fs_err::read(dir.join("oci-layout")) {
-        Ok(_) => {
-            let path = dir.join("index.json");
-            serde_json::from_slice(&fs_err::read(&path)?)
-                .map_err(|source| StoreError::Json { path, source })?
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+    let whole: HashSet<Digest> =
+        blobs(image).into_iter().filter(|(it, size)| store.has_blob(it, *size)).map(|(it, _)| it).collect();
+    let find = |digest: &Digest| whole.contains(digest).then(|| store.blob_path(digest));
+    match write_from(image, name, dir, &find)?.first() {
+        None => Ok(()),
+        Some(digest) => Err(StoreError::Missing { digest: *digest, path: store.blob_path(digest) }),
+    }
+}
+
+/// The same with layers from wherever `find` says; returns those that it does not know, without which the layout is a
+/// sparse one.
+///
+/// # Errors
+/// When a file can't be read or written, or the directory has other things in it.
+pub fn write_from(
+    image: &Image,
+    name: &ImageName,
+    dir: &Path,
+    find: &dyn Fn(&Digest) -> Option<PathBuf>,
+) -> Result<Vec<Digest>, StoreError> {
+    let mut index = match read_index(dir)? {
+        Some(index) => index,
+        None => {
             fs_err::create_dir_all(dir)?;
             if fs_err::read_dir(dir)?.next().is_some() {
                 return Err(StoreError::NotALayout { dir: dir.to_owned() });
             }
             Index::default()
         }
-        Err(error) => return Err(error.into()),
     };
     fs_err::create_dir_all(dir.join("blobs/sha256"))?;
-    for (digest, size) in blobs(image) {
-        copy_blob(store, &digest, size, &dir.join(blob_name(&digest)))?;
+    let mut missing = Vec::new();
+    for (digest, size) in blobs(image).into_iter().skip(2) {
+        let to = blob_path(dir, &digest);
+        if fs_err::metadata(&to).is_ok_and(|found| found.len() == size) {
+            continue;
+        }
+        match find(&digest) {
+            Some(from) => write_whole(&to, |out| {
+                io::copy(&mut fs_err::File::open(&from)?, out)?;
+                Ok(())
+            })?,
+            None => missing.push(digest),
+        }
+    }
+    for (digest, document) in [(image.id(), image.config_json()), (image.digest(), image.manifest_json())] {
+        write_whole(&blob_path(dir, &digest), |out| Ok(out.write_all(document)?))?;
     }
     let entry = entry(image, name);
     index.manifests.retain(|other| other.annotations.get(REF_NAME) != entry.annotations.get(REF_NAME));
@@ -48,7 +78,59 @@ pub fn write(store: &Store, image: &Image, name: &ImageName, dir: &Path) -> Resu
     let json = to_json(&index, dir)?;
     write_whole(&dir.join("index.json"), |out| Ok(out.write_all(&json)?))?;
     // Last, as it says that all the rest is there.
-    write_whole(&dir.join("oci-layout"), |out| Ok(out.write_all(LAYOUT)?))
+    write_whole(&dir.join("oci-layout"), |out| Ok(out.write_all(LAYOUT)?))?;
+    Ok(missing)
+}
+
+/// The image in an OCI layout directory: the one with this digest, or the only one, or the one for this machine; `None`
+/// when there is no layout or none of that digest. Its layers need not be there.
+///
+/// # Errors
+/// When a document is missing or damaged.
+pub fn read(dir: &Path, wanted: Option<&Digest>) -> Result<Option<Image>, StoreError> {
+    let Some(index) = read_index(dir)? else { return Ok(None) };
+    let is_ours = |it: &Descriptor| {
+        let here =
+            |platform: &crate::Platform| platform.os == "linux" && platform.architecture == go_architecture();
+        it.platform.as_ref().is_none_or(here)
+    };
+    let found = match (wanted, index.manifests.as_slice()) {
+        (Some(digest), all) => all.iter().find(|it| it.digest == *digest),
+        (None, [only]) => Some(only),
+        (None, all) => all.iter().find(|it| is_ours(it)),
+    };
+    let Some(found) = found else { return Ok(None) };
+    let document = |digest: &Digest| -> Result<Vec<u8>, StoreError> {
+        let path = blob_path(dir, digest);
+        let bytes = fs_err::read(&path)?;
+        match Digest::of(&bytes) {
+            actual if actual == *digest => Ok(bytes),
+            actual => Err(StoreError::Corrupt { path, expected: *digest, found: actual }),
+        }
+    };
+    let manifest_json = document(&found.digest)?;
+    let manifest: crate::Manifest = serde_json::from_slice(&manifest_json)
+        .map_err(|source| StoreError::Json { path: blob_path(dir, &found.digest), source })?;
+    let config_json = document(&manifest.config.digest)?;
+    Ok(Some(Image::of_documents(manifest_json, config_json)?))
+}
+
+/// Where a blob is, or would be, in a layout directory.
+pub fn blob_path(dir: &Path, digest: &Digest) -> PathBuf {
+    dir.join(blob_name(digest))
+}
+
+fn read_index(dir: &Path) -> Result<Option<Index>, StoreError> {
+    match fs_err::read(dir.join("oci-layout")) {
+        Ok(_) => {
+            let path = dir.join("index.json");
+            serde_json::from_slice(&fs_err::read(&path)?)
+                .map(Some)
+                .map_err(|source| StoreError::Json { path, source })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Writes an image as a tar of an OCI layout (skopeo's `oci-archive:`), the same bytes for the same image and name.
@@ -116,20 +198,6 @@ fn blobs(image: &Image) -> Vec<(Digest, u64)> {
         }
     }
     blobs
-}
-
-fn copy_blob(store: &Store, digest: &Digest, size: u64, to: &Path) -> Result<(), StoreError> {
-    if fs_err::metadata(to).is_ok_and(|found| found.len() == size) {
-        return Ok(());
-    }
-    let from = store.blob_path(digest);
-    if !store.has_blob(digest, size) {
-        return Err(StoreError::Missing { digest: *digest, path: from });
-    }
-    write_whole(to, |out| {
-        io::copy(&mut fs_err::File::open(&from)?, out)?;
-        Ok(())
-    })
 }
 
 fn to_json(index: &Index, path: &Path) -> Result<Vec<u8>, StoreError> {

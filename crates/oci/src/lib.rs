@@ -29,4 +29,6 @@ pub use layer::{
 };
 pub use name::{ImageName, NameError};
 pub use store::{AppDir, Listed, Problem, Pruned, Scratch, Store, StoreError};
-pub use unpack::{Ids, UnpackError, UnpackRules, Whiteouts, unpack_tar};
+pub use unpack::{
+    Ids, PartError, UnpackError, UnpackRules, Whiteouts, layer_tar, unpack_beneath, unpack_part, unpack_tar,
+};

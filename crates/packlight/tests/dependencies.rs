@@ -78,7 +78,6 @@ const OFFLINE: &[&str] = &[
     "buildpack-apm",
     "extension-debian",
     "sandbox",
-    "lifecycle",
     "cnb",
 ];
 

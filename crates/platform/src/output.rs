@@ -125,7 +125,7 @@ fn registry(
     let repositories: Vec<ImageName> =
         named(&request.builder.run_image).into_iter().chain(request.previous_image.clone()).collect();
     let layers = Layers { store: Some(&world.store), repositories: &repositories };
-    let progress = Progress::new("sending");
+    let progress = Progress::new("upload");
     let pushed = client.push(image, layers, &names, &|event| progress.tell(event, events))?;
     let place = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     Ok(Written { kind: "registry", place, id: Some(pushed.digest.to_string()) })
@@ -152,6 +152,5 @@ fn docker(
             events(Event::Sending { layers, of, bytes });
         }
     })?;
-    let place = host.unwrap_or_else(|| "the Docker engine".to_owned());
-    Ok(Some(Written { kind: "docker", place, id: Some(id) }))
+    Ok(Some(Written { kind: "docker", place: engine.host().to_owned(), id: Some(id) }))
 }

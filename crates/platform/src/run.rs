@@ -16,8 +16,9 @@ pub use signals::{Interrupt, Signals, Told};
 
 use crate::event::{Event, Events};
 use crate::settings::Environment;
+use crate::trees;
 use network::Reach;
-use oci::{Digest, Image, ImageName, Store};
+use oci::{Image, ImageName, Store};
 use plan::Plan;
 use sandbox::{Mount, Network, Process, Room, SandboxError, Stdio, Upper};
 use std::ffi::OsString;
@@ -171,7 +172,7 @@ pub fn run(
     events: Events<'_>,
 ) -> Result<Exit, RunError> {
     let image = find(store, &request.name)?;
-    let root = unpacked(store, &image)?;
+    let root = trees::unpacked(store, &image)?;
     let reach = Reach::choose(request, env)?;
     let plan = Plan::of(request, &image, &root, &reach.defaults(), env)?;
     let room = room(request, root, &plan, &reach)?;
@@ -202,12 +203,6 @@ fn find(store: &Store, name: &ImageName) -> Result<Image, RunError> {
         .map(|it| it.short())
         .collect();
     Err(RunError::NoImage { name: asked.strip_suffix(":latest").unwrap_or(&asked).to_owned(), near })
-}
-
-/// The layers' trees, topmost first.
-fn unpacked(store: &Store, image: &Image) -> Result<Vec<PathBuf>, RunError> {
-    let trees = image.diff_ids().iter().rev().map(|it: &Digest| store.unpacked(it));
-    Ok(trees.collect::<Result<_, _>>()?)
 }
 
 fn room(request: &RunRequest, root: Vec<PathBuf>, plan: &Plan, reach: &Reach) -> Result<Room, RunError> {

@@ -3,8 +3,9 @@
 //! An image may be hostile: only plain files and directories below a layer's own root are looked at; no link is
 //! followed.
 
+use oci::{Image, Store, StoreError};
 use rustix::fs::FileType;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,21 @@ const MOST: u64 = 4 << 20;
 /// The layers of an image, topmost first.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Trees<'a>(pub(crate) &'a [PathBuf]);
+
+/// The layers of an image, unpacked, topmost first.
+///
+/// An image may have a layer twice (an empty one, often); the kernel refuses a tree twice in one overlay, and what the
+/// lower one says the upper one says again.
+pub(crate) fn unpacked(store: &Store, image: &Image) -> Result<Vec<PathBuf>, StoreError> {
+    let trees: Result<Vec<_>, _> = image.diff_ids().iter().rev().map(|it| store.unpacked(it)).collect();
+    Ok(each_once(trees?))
+}
+
+/// The trees without those that stand above already.
+pub(crate) fn each_once(trees: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    trees.into_iter().filter(|it| seen.insert(it.clone())).collect()
+}
 
 /// What one layer says of a path.
 enum Said {

@@ -33,7 +33,8 @@ pub struct DetectRequest<'a> {
     /// What the app will run on; `None` where the plan decides it: then no target is checked (see
     /// [`check_targets`]) and no `CNB_TARGET_*` is set.
     pub target: Option<&'a TargetData>,
-    /// The execution environment, such as `production`.
+    /// The execution environment, such as `production`; empty: platforms from before there were any, and nobody is
+    /// passed over.
     pub exec_env: &'a str,
     /// The build image's environment with what this machine adds; only what the specification lists gets through.
     pub env: &'a Environment,
@@ -146,7 +147,7 @@ pub fn check_targets(
 ) -> Result<(), DetectError> {
     for chosen in &group.group {
         let known = catalogue.get(Kind::Buildpack, &chosen.id, &chosen.version)?;
-        target::check(&known, target)
+        target::fits(&known.targets, target)
             .map_err(|reason| DetectError::Target { who: known.full_name(), reason })?;
     }
     Ok(())

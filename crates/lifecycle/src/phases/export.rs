@@ -6,6 +6,8 @@ mod labels;
 mod record;
 mod spec;
 
+pub(crate) use spec::{of_bills, of_directory};
+
 use crate::beneath::{Beneath, BeneathError};
 use crate::cache::Cache;
 use crate::dirs::Dirs;
@@ -13,12 +15,13 @@ use crate::events::{Event, Events};
 use crate::images::{AppSource, Images, ImagesError};
 use crate::layers::{self, OnDisk};
 use crate::phases::analyze::Previous;
+use cnb::api::{ApiVersion, PlatformFeatures};
 use cnb::group::{Chosen, GroupToml};
 use cnb::labels::LauncherMetadata;
 use cnb::layer::StoreToml;
 use cnb::metadata::BuildMetadata;
 use cnb::report::{Report, ReportImage};
-use oci::{Added, Digest, Image, LayerRecord, LayerRef, LayerSpec, Owner};
+use oci::{Added, Digest, History, Image, LayerRecord, LayerRef, LayerSpec, Owner};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -50,8 +53,18 @@ pub struct ExportRequest<'a> {
     pub owner: Owner,
     /// The execution environment.
     pub exec_env: &'a str,
+    /// The Platform API that the image is made for.
+    pub api: ApiVersion,
+    /// When it is made, in RFC 3339; `None`: the same time for all images.
+    pub created: Option<&'a str>,
     /// All names of the image, for the report.
     pub tags: &'a [String],
+}
+
+impl ExportRequest<'_> {
+    fn features(&self) -> PlatformFeatures {
+        cnb::api::platform_features(self.api).unwrap_or_default()
+    }
 }
 
 /// The launcher that goes into the image.
@@ -232,7 +245,7 @@ enum How<'a> {
     /// From files; nothing is read where the record still describes them.
     Add(LayerSpec, Option<&'a LayerRecord>),
     /// From the previous image.
-    Reuse { who: String, layer: &'a str, sha: &'a str },
+    Reuse { who: String, layer: &'a str, sha: &'a str, words: String },
 }
 
 /// A layer that is in the store.
@@ -296,10 +309,14 @@ fn make<'a>(job: &Job<'a>, images: &dyn Images, events: &dyn Events) -> Result<M
             let unchanged = reused || known.is_some_and(|it| it.diff_id == record.diff_id);
             Ok(Made { name, part, layer: record.layer_ref(), record: Some(record), reused, unchanged })
         }
-        How::Reuse { who, layer, sha } => {
+        How::Reuse { who, layer, sha, words } => {
             let found = sha.parse().ok().map(|it| images.previous_layer(&it)).transpose()?.flatten();
             match found {
-                Some(layer) => Ok(Made { name, part, layer, record: None, reused: true, unchanged: true }),
+                Some(mut layer) => {
+                    // Not every place of images tells what it knows of a layer's history.
+                    layer.history = vec![History::created_by(words)];
+                    Ok(Made { name, part, layer, record: None, reused: true, unchanged: true })
+                }
                 None => Err(ExportError::NothingToReuse { who: who.clone(), layer: (*layer).to_owned() }),
             }
         }

@@ -3,8 +3,12 @@
 pub mod analyze;
 pub mod detect;
 pub mod restore;
+pub mod restore_from;
 // one screen apart, so that the order can be read
 pub mod build;
 pub mod export;
+pub mod keep;
 // in place of export, when there is nothing to export
 pub mod after_failure;
+// an operation of its own
+pub mod rebase;

@@ -90,10 +90,11 @@ pub fn restore(request: &RestoreRequest<'_>, events: &dyn Events) -> Result<Rest
 }
 
 /// What is known of the last build of one buildpack.
-struct Sources<'a> {
-    id: &'a str,
-    image: Option<&'a BuildpackLayers>,
-    cache: Option<&'a CachedBuildpack>,
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) id: &'a str,
+    pub(super) image: Option<&'a BuildpackLayers>,
+    pub(super) cache: Option<&'a CachedBuildpack>,
 }
 
 fn one(
@@ -103,9 +104,22 @@ fn one(
     (dir, host): (&Beneath, &Path),
     restored: &mut Restored,
 ) -> Result<(), RestoreError> {
-    let decisions = decisions(sources, |layer| TreeIndex::of_tree(&host.join(layer)).ok());
+    let decisions = decisions(sources, |layer, cached| {
+        cached.tree.is_some() && TreeIndex::of_tree(&host.join(layer)).ok() == cached.tree
+    });
     remove_the_rest(dir, sources, &decisions)?;
-    for (layer, decision) in &decisions {
+    write(request, events, sources, (dir, &decisions), restored)
+}
+
+/// Writes what a buildpack is told of its layers.
+pub(super) fn write(
+    request: &RestoreRequest<'_>,
+    events: &dyn Events,
+    sources: &Sources<'_>,
+    (dir, decisions): (&Beneath, &BTreeMap<&str, Decision>),
+    restored: &mut Restored,
+) -> Result<(), RestoreError> {
+    for (layer, decision) in decisions {
         let (buildpack, layer) = (sources.id, *layer);
         let with_files = *decision == Decision::Everything;
         match *decision {
@@ -146,7 +160,7 @@ fn print_without_types(toml: &LayerToml) -> Result<String, toml::ser::Error> {
 
 /// What becomes of one layer of the last build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Decision {
+pub(super) enum Decision {
     /// Files, metadata and bills of materials.
     Everything,
     /// Metadata and bills of materials.
@@ -157,9 +171,10 @@ enum Decision {
     Discarded(&'static str),
 }
 
-fn decisions<'a>(
+/// What becomes of each layer; `is_there` says whether the files of a cached one are what was recorded.
+pub(super) fn decisions<'a>(
     sources: &Sources<'a>,
-    tree: impl Fn(&str) -> Option<TreeIndex>,
+    is_there: impl Fn(&str, &CachedLayer) -> bool,
 ) -> BTreeMap<&'a str, Decision> {
     let image = sources.image.into_iter().flat_map(|it| it.layers.keys());
     let cache = sources.cache.into_iter().flat_map(|it| it.layers.keys());
@@ -171,7 +186,7 @@ fn decisions<'a>(
         if !cnb::id::is_valid_layer(name) || name.contains('\n') {
             return Decision::Discarded("its name is not valid");
         }
-        decide(image, cache, || tree(name))
+        decide(image, cache, |it| is_there(name, it))
     };
     names.into_iter().map(|name| (name, decide(name))).collect()
 }
@@ -181,7 +196,7 @@ fn decisions<'a>(
 fn decide(
     image: Option<&LayerMetadata>,
     cache: Option<&CachedLayer>,
-    tree: impl Fn() -> Option<TreeIndex>,
+    is_there: impl Fn(&CachedLayer) -> bool,
 ) -> Decision {
     let image = image.filter(|it| it.launch);
     if let Some(cached) = cache.filter(|it| it.types.cache) {
@@ -191,10 +206,10 @@ fn decide(
             (Some(_), None) => false,
             (None, _) => true,
         };
-        return match &cached.tree {
-            _ if !same => Decision::Discarded("the image has another version of it"),
-            Some(recorded) if tree().as_ref() == Some(recorded) => Decision::Everything,
-            _ => Decision::Discarded("its files are not as the last build left them"),
+        return match same {
+            false => Decision::Discarded("the image has another version of it"),
+            true if is_there(cached) => Decision::Everything,
+            true => Decision::Discarded("its files are not as the last build left them"),
         };
     }
     match image {

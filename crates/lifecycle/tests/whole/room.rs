@@ -256,6 +256,8 @@ impl Room {
             project: &serde_json::json!({}),
             owner: USER,
             exec_env,
+            api: cnb::api::OWN_PLATFORM_API,
+            created: None,
             tags: &["test-app".to_owned()],
         };
         let exported = lifecycle::export(&request, &images, &self.heard)?;

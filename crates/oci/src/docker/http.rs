@@ -1,10 +1,12 @@
 //! As much of HTTP/1.1 as the Docker engine's API needs: one request a connection, over a socket without TLS.
 
 use std::{
+    fmt,
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     os::unix::net::UnixStream,
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +16,27 @@ pub(super) enum Address {
     Unix(PathBuf),
     /// `host:port`.
     Tcp(String),
+    /// Whoever can.
+    Dial(Dial),
 }
+
+/// Opens a connection for somebody who may not.
+#[derive(Clone)]
+pub(super) struct Dial(pub(super) Arc<dyn Fn() -> io::Result<UnixStream> + Send + Sync>);
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dial")
+    }
+}
+
+impl PartialEq for Dial {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Dial {}
 
 /// A complete answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +61,11 @@ impl Address {
         match self {
             Self::Unix(path) => {
                 let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(answer)?;
+                Ok(Box::new(stream))
+            }
+            Self::Dial(dial) => {
+                let stream = (dial.0)()?;
                 stream.set_read_timeout(answer)?;
                 Ok(Box::new(stream))
             }
@@ -68,11 +95,28 @@ impl Address {
         read_response(stream)
     }
 
-    /// A request whose answer may be long: its status and its body, which may take as long as it likes.
-    pub(super) fn download(&self, path: &str) -> io::Result<(u16, Body<impl BufRead + use<>>)> {
+    /// A request whose answer may be long: `read` is handed it as it comes, when the engine has accepted the request.
+    pub(super) fn download<E: From<io::Error>>(
+        &self,
+        path: &str,
+        read: impl FnOnce(&mut dyn Read) -> Result<(), E>,
+    ) -> Result<Response, E> {
         let mut stream = self.connect(None)?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")?;
-        read_head(stream)
+        let mut stream = BufReader::with_capacity(1 << 18, stream);
+        let (status, headers) = read_head(&mut stream)?;
+        if !(200..300).contains(&status) {
+            return Ok(Response { status, body: read_body(stream, status, &headers)? });
+        }
+        let is_chunked = headers
+            .iter()
+            .any(|(name, value)| name == "transfer-encoding" && value.eq_ignore_ascii_case("chunked"));
+        if is_chunked {
+            read(&mut Chunks { stream, left: 0, ended: false })?;
+        } else {
+            read(&mut stream)?;
+        }
+        Ok(Response { status, body: Vec::new() })
     }
 
     /// A request whose body is written by `body`, of unknown length. An engine that answers before it has read all
@@ -129,31 +173,62 @@ impl Write for Chunked<'_> {
 }
 
 fn read_response(stream: impl Read) -> io::Result<Response> {
-    let (status, body) = read_head(stream)?;
-    let mut whole = Vec::new();
-    body.take(MAX_BODY + 1).read_to_end(&mut whole)?;
-    if whole.len() as u64 > MAX_BODY {
-        return Err(invalid("the answer is too long"));
-    }
-    Ok(Response { status, body: whole })
+    let mut stream = BufReader::new(stream);
+    let (status, headers) = read_head(&mut stream)?;
+    Ok(Response { status, body: read_body(stream, status, &headers)? })
 }
 
-/// The status, and the body to be read.
-fn read_head<R: Read>(stream: R) -> io::Result<(u16, Body<BufReader<R>>)> {
-    let mut stream = BufReader::with_capacity(1 << 16, stream);
+type Headers = Vec<(String, String)>;
+
+fn read_head(stream: &mut impl BufRead) -> io::Result<(u16, Headers)> {
     loop {
-        let status = line(&mut stream)?;
+        let status = line(stream)?;
         let code = status.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse::<u16>().ok());
         let code = code.ok_or_else(|| invalid(&format!("no HTTP status: {status:?}")))?;
-        let headers = read_headers(&mut stream)?;
+        let headers = read_headers(stream)?;
         if code >= 200 {
-            return Ok((code, Body { left: Left::of(code, &headers)?, stream }));
+            return Ok((code, headers));
         }
     }
 }
 
+/// A body in chunks, read as it comes.
+struct Chunks<R> {
+    stream: R,
+    /// What is left of the chunk.
+    left: u64,
+    ended: bool,
+}
+
+impl<R: BufRead> Read for Chunks<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 && !self.ended {
+            self.left = chunk_size(&line(&mut self.stream)?)?;
+            self.ended = self.left == 0;
+        }
+        if self.ended || buffer.is_empty() {
+            return Ok(0);
+        }
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let got = self.stream.read(&mut buffer[..most])?;
+        if got == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= got as u64;
+        if self.left == 0 {
+            line(&mut self.stream)?;
+        }
+        Ok(got)
+    }
+}
+
+fn chunk_size(line: &str) -> io::Result<u64> {
+    let digits = line.split(';').next().unwrap_or_default().trim();
+    u64::from_str_radix(digits, 16).map_err(|_| invalid(&format!("no chunk size: {line:?}")))
+}
+
 /// Names in lower case.
-fn read_headers(stream: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
+fn read_headers(stream: &mut impl BufRead) -> io::Result<Headers> {
     let mut headers = Vec::new();
     loop {
         let line = line(stream)?;
@@ -165,86 +240,39 @@ fn read_headers(stream: &mut impl BufRead) -> io::Result<Vec<(String, String)>> 
     }
 }
 
-/// A body as it comes.
-pub(super) struct Body<R> {
-    stream: R,
-    left: Left,
-}
-
-/// How a body ends.
-enum Left {
-    /// After so many bytes.
-    Bytes(u64),
-    /// In chunks, the current one after so many bytes.
-    Chunk(u64),
-    /// Before the first chunk.
-    Chunks,
-    /// With the connection.
-    All,
-}
-
-impl Left {
-    fn of(status: u16, headers: &[(String, String)]) -> io::Result<Self> {
-        let header =
-            |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-        if matches!(status, 204 | 304) {
-            return Ok(Self::Bytes(0));
-        }
-        if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
-            return Ok(Self::Chunks);
-        }
-        match header("content-length").map(str::parse::<u64>) {
-            Some(Ok(size)) => Ok(Self::Bytes(size)),
-            Some(Err(_)) => Err(invalid("a content length that can't be")),
-            None => Ok(Self::All),
-        }
+fn read_body(mut stream: impl BufRead, status: u16, headers: &[(String, String)]) -> io::Result<Vec<u8>> {
+    let header = |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let mut body = Vec::new();
+    if matches!(status, 204 | 304) {
+        return Ok(body);
     }
-}
-
-impl<R: BufRead> Body<R> {
-    /// Reads at most `left` bytes, of which at least one must come.
-    fn some(&mut self, buffer: &mut [u8], left: u64) -> io::Result<usize> {
-        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        match self.stream.read(&mut buffer[..most])? {
-            0 if most > 0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            got => Ok(got),
-        }
-    }
-
-    fn next_chunk(&mut self) -> io::Result<u64> {
-        let size = line(&mut self.stream)?;
-        let digits = size.split(';').next().unwrap_or_default().trim();
-        u64::from_str_radix(digits, 16).map_err(|_| invalid(&format!("no chunk size: {size:?}")))
-    }
-}
-
-impl<R: BufRead> Read for Body<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if matches!(self.left, Left::Chunks) {
-            self.left = match self.next_chunk()? {
-                0 => Left::Bytes(0),
-                size => Left::Chunk(size),
-            };
-        }
-        match self.left {
-            Left::All => self.stream.read(buffer),
-            Left::Bytes(0) => Ok(0),
-            Left::Bytes(left) => {
-                let got = self.some(buffer, left)?;
-                self.left = Left::Bytes(left - got as u64);
-                Ok(got)
+    if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        loop {
+            let size = chunk_size(&line(&mut stream)?)?;
+            if size == 0 {
+                return Ok(body);
             }
-            Left::Chunk(left) => {
-                let got = self.some(buffer, left)?;
-                self.left = Left::Chunk(left - got as u64);
-                if left == got as u64 {
-                    line(&mut self.stream)?;
-                    self.left = Left::Chunks;
-                }
-                Ok(got)
+            if body.len() as u64 + size > MAX_BODY {
+                return Err(invalid("the answer is too long"));
             }
-            Left::Chunks => Ok(0),
+            read_exactly(&mut stream, size, &mut body)?;
+            line(&mut stream)?;
         }
+    }
+    match header("content-length").map(str::parse::<u64>) {
+        Some(Ok(size)) if size <= MAX_BODY => read_exactly(&mut stream, size, &mut body)?,
+        Some(_) => return Err(invalid("a content length that can't be")),
+        None => {
+            stream.take(MAX_BODY).read_to_end(&mut body)?;
+        }
+    }
+    Ok(body)
+}
+
+fn read_exactly(stream: &mut impl Read, size: u64, body: &mut Vec<u8>) -> io::Result<()> {
+    match stream.take(size).read_to_end(body)? {
+        got if got as u64 == size => Ok(()),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
 
@@ -276,6 +304,19 @@ mod tests {
         assert_eq!(body(chunked).unwrap(), "ok???");
         assert_eq!(body("HTTP/1.0 404 No\r\n\r\nall of it").unwrap(), "all of it");
         assert_eq!(body("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 OK\r\n\r\n").unwrap(), "");
+    }
+
+    #[test]
+    fn a_long_answer_is_read_as_it_comes_and_not_believed_when_it_is_cut() {
+        let read = |text: &str| {
+            let mut all = String::new();
+            let mut chunks = Chunks { stream: text.as_bytes(), left: 0, ended: false };
+            chunks.read_to_string(&mut all).map(|_| all)
+        };
+        assert_eq!(read("2\r\nok\r\n3;x=y\r\n???\r\n0\r\n\r\n").unwrap(), "ok???");
+        for cut in ["2\r\no", "2\r\nok\r\n", "zz\r\n", ""] {
+            assert!(read(cut).is_err(), "{cut:?}");
+        }
     }
 
     #[test]

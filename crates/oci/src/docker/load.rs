@@ -3,11 +3,12 @@
 use std::{
     collections::HashSet,
     io::{self, Write},
+    path::PathBuf,
 };
 
 use serde::Deserialize;
 
-use super::{DockerError, Engine, ImageAnswer};
+use super::{DockerError, Engine, ImageAnswer, http::Response};
 use crate::{Digest, Image, ImageName, Store, StoreError, chain_ids, docker_archive, layout};
 
 /// To look through an engine's images for layers costs more than to send so few bytes.
@@ -133,6 +134,30 @@ impl Engine {
         Ok(id)
     }
 
+    /// Gives the engine an image whose layers are files, by diff id and compressed or not, and returns the image's id
+    /// there. Layers whose chain ids are in `have` are not sent: the engine must have them.
+    ///
+    /// # Errors
+    /// When a layer is neither there nor found, or the engine refuses the image.
+    pub fn load_files(
+        &self,
+        image: &Image,
+        names: &[ImageName],
+        have: &HashSet<Digest>,
+        find: &dyn Fn(&Digest) -> Option<PathBuf>,
+    ) -> Result<String, DockerError> {
+        let sent = self.address.upload("/images/load?quiet=1", |out| {
+            docker_archive::write_files(image, names, out, (have, find))
+        });
+        self.taken(sent)?;
+        let tag = names.first().map(docker_archive::tag_of).unwrap_or_default();
+        match self.inspect(&tag)?.map(|it| it.id) {
+            // Containerd's store names an image by a manifest of its own making.
+            Some(id) if self.version.containerd_store || id == image.id().to_string() => Ok(id),
+            _ => Err(self.refusal(&format!("{tag} was loaded and is not there"))),
+        }
+    }
+
     fn loaded(&self, id: &str, image: &Image) -> Result<(), DockerError> {
         match self.has(id, image)? {
             true => Ok(()),
@@ -164,6 +189,11 @@ impl Engine {
                 docker_archive::write(store, image, names, out, have)
             }
         });
+        self.taken(sent)
+    }
+
+    /// Whether the engine has taken an archive.
+    fn taken(&self, sent: Result<Response, StoreError>) -> Result<(), DockerError> {
         let response = sent.map_err(|error| match error {
             StoreError::Io(source) => self.io(source),
             other => other.into(),

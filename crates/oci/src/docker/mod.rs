@@ -5,14 +5,16 @@
 
 mod http;
 mod load;
+mod read;
 
-use std::io;
+use std::{io, os::unix::net::UnixStream, sync::Arc};
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{Digest, ImageName, StoreError, docker_archive::tag_of};
-use http::{Address, Response};
+use crate::{Digest, ImageName, StoreError};
+use http::{Address, Dial, Response};
 pub use load::Progress;
+pub use read::EngineImage;
 
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 /// Why the engine could not be used.
@@ -109,14 +111,28 @@ impl Engine {
             ("tcp" | "http", address) => Address::Tcp(address.trim_end_matches('/').to_owned()),
             _ => return Err(unsupported()),
         };
+        match Self::greet(address, host) {
+            Err(DockerError::Io { source, .. }) if given.is_none() && is_absent(&source) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// The engine that answers on connections which `dial` opens, for who may not open them; `host` is its name.
+    ///
+    /// # Errors
+    /// When it does not answer, or answers what is not understood.
+    pub fn connect_through(
+        host: &str,
+        dial: impl Fn() -> io::Result<UnixStream> + Send + Sync + 'static,
+    ) -> Result<Self, DockerError> {
+        Self::greet(Address::Dial(Dial(Arc::new(dial))), host.to_owned())
+    }
+
+    fn greet(address: Address, host: String) -> Result<Self, DockerError> {
         let version = Version { version: String::new(), api_version: String::new(), containerd_store: false };
         let mut engine = Self { address, host, version };
-        let answer: VersionAnswer = match engine.get("/version") {
-            Ok(Some(answer)) => answer,
-            Err(DockerError::Io { source, .. }) if given.is_none() && is_absent(&source) => return Ok(None),
-            Ok(None) => return Err(engine.refusal("it does not know its version")),
-            Err(error) => return Err(error),
-        };
+        let answer: Option<VersionAnswer> = engine.get("/version")?;
+        let answer = answer.ok_or_else(|| engine.refusal("it does not know its version"))?;
         let info: Option<InfoAnswer> = engine.get("/info")?;
         let status = info.and_then(|info| info.driver_status).unwrap_or_default();
         engine.version = Version {
@@ -126,7 +142,7 @@ impl Engine {
                 .iter()
                 .any(|(key, value)| key == "driver-type" && value.starts_with("io.containerd.")),
         };
-        Ok(Some(engine))
+        Ok(engine)
     }
 
     /// What the engine said of itself when it was connected to.
@@ -137,32 +153,6 @@ impl Engine {
     /// Where the engine is, as `DOCKER_HOST` spells it.
     pub fn host(&self) -> &str {
         &self.host
-    }
-
-    /// The id of an image that the engine has under this name; `None` when it has none.
-    ///
-    /// # Errors
-    /// When the engine does not answer, or answers what is not understood.
-    pub fn image_id(&self, name: &ImageName) -> Result<Option<Digest>, DockerError> {
-        let Some(image) = self.inspect(&spelt(name))? else { return Ok(None) };
-        let id = image.id.parse();
-        id.map(Some).map_err(|_| self.refusal(&format!("{} is no id of an image", image.id)))
-    }
-
-    /// An image of the engine as `docker save` writes it.
-    ///
-    /// # Errors
-    /// When the engine does not answer or refuses.
-    pub fn save(&self, name: &ImageName) -> Result<impl io::Read + use<>, DockerError> {
-        let path = format!("/images/{}/get", spelt(name));
-        let (status, mut body) = self.address.download(&path).map_err(|error| self.io(error))?;
-        if status != 200 {
-            let mut said = Vec::new();
-            io::Read::read_to_end(&mut io::Read::take(&mut body, 1 << 16), &mut said)
-                .map_err(|error| self.io(error))?;
-            self.accepted(&Response { status, body: said })?;
-        }
-        Ok(body)
     }
 
     fn tag(&self, id: &str, name: &ImageName) -> Result<(), DockerError> {
@@ -209,11 +199,6 @@ impl Engine {
     fn io(&self, source: io::Error) -> DockerError {
         DockerError::Io { host: self.host.clone(), source }
     }
-}
-
-/// An image as a path of the API spells it.
-fn spelt(name: &ImageName) -> String {
-    if name.digest.is_some() { name.short() } else { tag_of(name) }
 }
 
 /// Nothing listens there, or not for us.

@@ -113,6 +113,19 @@ impl Client {
         self.has(&self.task(name, "pull", format!("look for the blob {blob}")), blob)
     }
 
+    /// Asks whether images may be pushed to a name's repository: an upload is begun and given up.
+    ///
+    /// # Errors
+    /// When they may not, or the registry can't be asked.
+    pub fn may_push(&self, name: &ImageName) -> Result<(), Error> {
+        let task = self.task(name, "pull,push", "push images".to_owned());
+        let nothing = Descriptor::new("", Digest::of(""), 0);
+        let mut upload = Upload::new(self, &task, &nothing, &|_| {});
+        upload.begin()?;
+        upload.cancel();
+        Ok(())
+    }
+
     pub(super) fn has(&self, task: &Task, blob: &Digest) -> Result<bool, Error> {
         let answer = self.ask(task, &Request::head(task.path(&format!("blobs/{blob}"))))?;
         match answer.status {

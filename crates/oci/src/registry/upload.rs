@@ -165,7 +165,7 @@ impl<'a> Upload<'a> {
         }
     }
 
-    fn begin(&mut self) -> Result<(), Error> {
+    pub(super) fn begin(&mut self) -> Result<(), Error> {
         let path = self.task.path("blobs/uploads/");
         let request = Request::upload(Method::POST, To::Path(path), Body::Bytes(&[]));
         let answer = self.client.ask(self.task, &request)?;

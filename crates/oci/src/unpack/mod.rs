@@ -8,6 +8,7 @@
 
 mod at;
 mod compression;
+mod part;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -31,6 +32,7 @@ use rustix::{
 use tar::{Archive, Entry, EntryType};
 
 pub(crate) use compression::decompressed;
+pub use part::{PartError, layer_tar, unpack_part};
 
 use at::{clean, in_root, make_opaque, names_in, open_directory, remove, set_link_meta, set_meta};
 
@@ -99,10 +101,30 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 /// # Errors
 /// When the tar is damaged, or an entry can't be written.
 pub fn unpack_tar(reader: impl Read, into: &Path, rules: UnpackRules) -> Result<(), UnpackError> {
+    unpack_beneath(reader, Path::new(""), into, rules)
+}
+
+/// The same with what the tar has in its directory `at`, which becomes the directory `into`. What the tar has besides
+/// are the parents of `at`; anything else is an error.
+///
+/// # Errors
+/// When the tar is damaged or has something else in it, or an entry can't be written.
+pub fn unpack_beneath(
+    reader: impl Read,
+    at: &Path,
+    into: &Path,
+    rules: UnpackRules,
+) -> Result<(), UnpackError> {
     let at_into = |source| UnpackError::Into { into: into.to_owned(), source };
     let root = rustix::fs::open(into, DIRECTORY, Mode::empty()).map_err(|errno| at_into(errno.into()))?;
-    let mut unpacker =
-        Unpacker { root: Rc::new(root), rules, parent: None, dirs: BTreeMap::new(), own: HashSet::new() };
+    let mut unpacker = Unpacker {
+        root: Rc::new(root),
+        at: clean(at).map_err(at_into)?,
+        rules,
+        parent: None,
+        dirs: BTreeMap::new(),
+        own: HashSet::new(),
+    };
     let mut archive = Archive::new(reader);
     for entry in archive.entries().map_err(|source| UnpackError::Archive { source })? {
         let mut entry = entry.map_err(|source| UnpackError::Archive { source })?;
@@ -120,6 +142,8 @@ pub fn unpack_tar(reader: impl Read, into: &Path, rules: UnpackRules) -> Result<
 
 struct Unpacker {
     root: Rc<OwnedFd>,
+    /// The directory of the tar that becomes the root.
+    at: PathBuf,
     rules: UnpackRules,
     /// The directory of the last entry, since the next is often in it too.
     parent: Option<(PathBuf, Rc<OwnedFd>)>,
@@ -142,7 +166,7 @@ impl Unpacker {
         if matches!(kind, EntryType::XGlobalHeader | EntryType::Char | EntryType::Block) {
             return Ok(());
         }
-        let path = clean(path)?;
+        let Some(path) = self.beneath(path)? else { return Ok(()) };
         let meta = self.meta(entry)?;
         let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
             self.dirs.insert(PathBuf::new(), meta);
@@ -164,13 +188,26 @@ impl Unpacker {
                 self.create(&parent, name, |at, name| symlinkat(&target, at, name))?;
                 set_link_meta(&parent, name, &meta)
             }
-            EntryType::Link => self.hard_link(&parent, name, &clean(Path::new(&link_target(entry)?))?),
+            EntryType::Link => {
+                let target = self.beneath(Path::new(&link_target(entry)?))?.unwrap_or_default();
+                self.hard_link(&parent, name, &target)
+            }
             EntryType::Fifo => {
                 let mode = Mode::RUSR | Mode::WUSR;
                 self.create(&parent, name, |at, name| mknodat(at, name, FileType::Fifo, mode, 0))?;
                 set_link_meta(&parent, name, &meta)
             }
             _ => self.file(&parent, name, entry, &meta),
+        }
+    }
+
+    /// A path of the tar as one beneath the root; `None` for the root's parents.
+    fn beneath(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let path = clean(path)?;
+        match path.strip_prefix(&self.at) {
+            Ok(rest) => Ok(Some(rest.to_owned())),
+            Err(_) if self.at.starts_with(&path) => Ok(None),
+            Err(_) => Err(io::Error::other(format!("it is not in {}", self.at.display()))),
         }
     }
 

@@ -204,6 +204,8 @@ impl<'a> Site<'a> {
             project: &handover::project_metadata(&self.given.vcs, &made.source.project),
             owner: oci::Owner::new(self.builder.user.uid, self.builder.user.gid),
             exec_env: EXEC_ENV,
+            api: cnb::api::OWN_PLATFORM_API,
+            created: None,
             tags: &made.request.names().map(ToString::to_string).collect::<Vec<_>>(),
         };
         Ok(lifecycle::export(&request, images, &Relay(events))?)

@@ -7,7 +7,7 @@ use super::{Builder, Choice, Origin};
 use crate::event::Events;
 use crate::images::{self, ImageError, Source};
 use crate::room::inside;
-use crate::trees::Trees;
+use crate::trees::{self, Trees};
 use crate::world::World;
 use cnb::order::{Group, Member};
 use lifecycle::{Catalogue, CatalogueError, Dir, Kind};
@@ -163,15 +163,14 @@ fn place(
             let label = found.image.config().config.labels.get(PACKAGE_METADATA);
             let metadata: Option<PackageMetadata> = label.and_then(|it| serde_json::from_str(it).ok());
             let metadata = metadata.ok_or(AddedError::NoPackage(name))?;
-            let mut trees = Vec::new();
-            for diff_id in found.image.diff_ids().iter().rev() {
-                trees.push(world.store.unpacked(diff_id)?);
-            }
+            let trees = trees::unpacked(&world.store, &found.image)?;
             shelve(&mut builder.catalogue, Trees(&trees));
             match builder.origin {
-                Origin::Image => drop(builder.trees.splice(0..0, trees)),
+                Origin::Image => {
+                    builder.trees = trees::each_once([trees, std::mem::take(&mut builder.trees)].concat());
+                }
                 Origin::Packlight => {
-                    builder.mounts.extend(buildpack_dirs(Trees(&trees)).map(|it| mount(&it.2)))
+                    builder.mounts.extend(buildpack_dirs(Trees(&trees)).map(|it| mount(&it.2)));
                 }
             }
             Ok(member(metadata.id, metadata.version))

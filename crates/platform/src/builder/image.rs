@@ -7,7 +7,7 @@ use super::{Builder, Choice, Ground, Origin};
 use crate::event::{Event, Events};
 use crate::images::{self, Found, ImageError, PullPolicy, Source};
 use crate::run::passwd;
-use crate::trees::Trees;
+use crate::trees::{self, Trees};
 use crate::world::World;
 use cnb::analyzed::TargetData;
 use cnb::builder::{
@@ -86,7 +86,7 @@ pub(super) fn from_image(
 ) -> Result<Builder, BuilderError> {
     let found = images::obtain(world, asked.builder, asked.choice.pull_policy, events)
         .map_err(BuilderError::Builder)?;
-    let trees = unpacked(world, &found.image)?;
+    let trees = trees::unpacked(&world.store, &found.image)?;
     let reader = Reader { name: &found.name, trees: Trees(&trees) };
     let mut order: Order = reader
         .toml(ORDER_TOML)?
@@ -116,11 +116,6 @@ pub(super) fn from_image(
         ground: Some(ground),
         trees,
     })
-}
-
-/// The layers of an image, unpacked, topmost first.
-fn unpacked(world: &World, image: &Image) -> Result<Vec<PathBuf>, BuilderError> {
-    image.diff_ids().iter().rev().map(|it| Ok(world.store.unpacked(it)?)).collect()
 }
 
 struct Reader<'a> {

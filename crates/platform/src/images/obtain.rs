@@ -167,7 +167,8 @@ fn pull(world: &World, name: &ImageName, events: Events<'_>) -> Result<Image, Im
 /// Sums of what has moved, by layer.
 pub(crate) struct Progress {
     kind: &'static str,
-    sums: Mutex<BTreeMap<Digest, u64>>,
+    /// Bytes so far, and in all.
+    sums: Mutex<BTreeMap<Digest, (u64, u64)>>,
 }
 
 impl Progress {
@@ -179,16 +180,16 @@ impl Progress {
         let mut sums = self.sums.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let short = |blob: Digest| format!("layer {}", &blob.hex()[..12]);
         match event {
-            Moved::Started { blob, .. } => drop(sums.insert(blob, 0)),
+            Moved::Started { blob, size } => drop(sums.insert(blob, (0, size))),
             Moved::Moved { blob, bytes } => {
                 let sum = sums.entry(blob).or_default();
-                *sum += bytes;
-                let (kind, name, received) = (self.kind, short(blob), *sum);
-                events(Event::Downloading { kind, name, received, size: None });
+                sum.0 += bytes;
+                let (kind, name, (received, size)) = (self.kind, short(blob), *sum);
+                events(Event::Downloading { kind, name, received, size: Some(size) });
             }
             Moved::Lost { blob, bytes } => {
                 let sum = sums.entry(blob).or_default();
-                *sum = sum.saturating_sub(bytes);
+                sum.0 = sum.0.saturating_sub(bytes);
             }
             Moved::Finished { blob, size, how: How::Moved } => {
                 events(Event::Downloaded { kind: self.kind, name: short(blob), bytes: size });
@@ -210,7 +211,12 @@ fn from_engine(world: &World, name: &ImageName) -> Result<Image, ImageError> {
     }
     let place = PathBuf::from(format!("docker:{}", name.short()));
     let wanted = Wanted { tag: None, platform: &platform() };
-    let image = import::archive(&world.store, engine.save(name)?, &place, &wanted)?;
+    let mut image = None;
+    engine.save(name, |tar| -> Result<(), ImageError> {
+        image = Some(import::archive(&world.store, tar, &place, &wanted)?);
+        Ok(())
+    })?;
+    let image = image.ok_or_else(|| ImageError::NotInEngine(name.clone()))?;
     world.store.tag(&kept, &image)?;
     Ok(image)
 }

@@ -9,7 +9,6 @@ use crate::environment::Variables;
 use crate::events::Event;
 use crate::resolve::Candidate;
 use crate::semantics::Verdict;
-use crate::target;
 use cnb::group::{Chosen, GroupToml};
 use cnb::order::{Group, Member};
 use cnb::plan::Plan;
@@ -136,6 +135,7 @@ impl<'a> Search<'a> {
     fn is_for_this_environment(&mut self, known: &Known) -> bool {
         let list = &known.about.exec_env;
         let fits = !known.features.exec_env
+            || self.request.exec_env.is_empty()
             || list.is_empty()
             || list.iter().any(|it| it == "*" || it == self.request.exec_env);
         if !fits {
@@ -169,7 +169,8 @@ impl<'a> Search<'a> {
             if self.answers.contains_key(&key(known)) {
                 continue;
             }
-            match self.request.target.map_or(Ok(()), |it| target::check(known, it)) {
+            let fits_target = self.room.semantics.fits_target;
+            match self.request.target.map_or(Ok(()), |it| fits_target(&known.targets, it)) {
                 Ok(()) => to_ask.push(known),
                 Err(reason) => self.record(known, Answer::without_asking(Verdict::NotForThis(reason))),
             }

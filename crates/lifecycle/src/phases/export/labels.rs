@@ -7,7 +7,7 @@ use super::{Buildpack, ExportError, ExportRequest, Made, Part};
 use cnb::group::Chosen;
 use cnb::labels::{
     self, BuildMetadataLabel, BuildpackLayers, LabelBuildpack, LabelProcess, LayerMetadata,
-    LifecycleMetadata, RunImageMetadata, Sha, StoreMetadata,
+    LifecycleMetadata, RunImageMetadata, RunImageNames, Sha, StackMetadata, StoreMetadata,
 };
 use cnb::layer::LayerTypes;
 use oci::ImageConfig;
@@ -33,7 +33,7 @@ pub(super) fn config(
     metadata: &LifecycleMetadata,
 ) -> Result<ImageConfig, ExportError> {
     let mut config = request.base.image.config().clone();
-    config.created = Some(oci::CREATED.to_owned());
+    config.created = Some(request.created.unwrap_or(oci::CREATED).to_owned());
     let container = &mut config.config;
     container.entrypoint = vec![entrypoint];
     container.cmd = Vec::new();
@@ -47,7 +47,7 @@ pub(super) fn config(
     for (name, value) in [
         ("CNB_LAYERS_DIR", request.dirs.layers.inside.display().to_string()),
         ("CNB_APP_DIR", request.dirs.app.inside.display().to_string()),
-        ("CNB_PLATFORM_API", cnb::api::OWN_PLATFORM_API.to_string()),
+        ("CNB_PLATFORM_API", request.api.to_string()),
         ("CNB_DEPRECATION_MODE", "quiet".to_owned()),
         ("PATH", path),
     ] {
@@ -78,18 +78,20 @@ fn labels_of(
     };
     let base = &request.base.image.config().config.labels;
     let rebasable = base.get(labels::REBASABLE).map_or("true", String::as_str);
-    let build = build_metadata(request);
+    let build = build_metadata(request).print(request.features());
     // a buildpack's label comes first: it can't replace what the lifecycle says
     let mut all: BTreeMap<String, String> =
         request.metadata.labels.iter().map(|it| (it.key.clone(), it.value.clone())).collect();
     for (key, value) in [
         (labels::LIFECYCLE_METADATA, json(labels::LIFECYCLE_METADATA, serde_json::to_string(metadata))?),
-        (labels::BUILD_METADATA, json(labels::BUILD_METADATA, serde_json::to_string(&build))?),
+        (labels::BUILD_METADATA, json(labels::BUILD_METADATA, build)?),
         (labels::PROJECT_METADATA, request.project.to_string()),
         (labels::REBASABLE, rebasable.to_owned()),
-        (labels::EXEC_ENV, request.exec_env.to_owned()),
     ] {
         all.insert(key.to_owned(), value);
+    }
+    if request.features().exec_env {
+        all.insert(labels::EXEC_ENV.to_owned(), request.exec_env.to_owned());
     }
     Ok(all)
 }
@@ -126,6 +128,9 @@ pub(super) fn lifecycle_metadata(
     made: &[Made<'_>],
 ) -> LifecycleMetadata {
     let base = request.base;
+    let names = RunImageNames { image: base.name.clone(), mirrors: base.mirrors.clone() };
+    let stack = (!names.image.is_empty()).then(|| StackMetadata { run_image: names.clone() });
+    let names = if request.features().targets { names } else { RunImageNames::default() };
     let all = |part| made.iter().filter(move |it| it.part == part);
     LifecycleMetadata {
         app: all(Part::App).map(|it| Sha { sha: it.layer.diff_id.to_string() }).collect(),
@@ -137,9 +142,10 @@ pub(super) fn lifecycle_metadata(
         run_image: RunImageMetadata {
             top_layer: base.image.diff_ids().last().map(ToString::to_string).unwrap_or_default(),
             reference: base.reference.clone(),
-            image: base.name.clone(),
-            mirrors: base.mirrors.clone(),
+            image: names.image,
+            mirrors: names.mirrors,
         },
+        stack,
     }
 }
 

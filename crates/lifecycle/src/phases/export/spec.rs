@@ -4,6 +4,7 @@
 
 use super::{Buildpack, ExportError, ExportRequest, How, Job, Part};
 use crate::beneath::Beneath;
+use crate::dirs::Dirs;
 use crate::events::{Event, Events};
 use crate::layers::OnDisk;
 use crate::slices;
@@ -32,12 +33,10 @@ pub(super) fn jobs<'a>(
         how: How::Add(spec, request.cache.parts.get(name)),
     };
     let layers_dir = Beneath::open(&request.dirs.layers)?;
-    if layers_dir.dir("sbom")?.map(|it| it.dir("launch")).transpose()?.flatten().is_some() {
-        let host = request.dirs.layers.host.join("sbom/launch");
-        let at = request.dirs.layers.inside.join("sbom/launch");
-        let rules = TreeRules::new(request.owner, Modes::Normalise);
-        let spec = LayerSpec::new("Software Bill-of-Materials").tree(host, at, rules);
-        jobs.push(part("sbom", Part::Sbom, spec));
+    if request.features().sbom_layers
+        && layers_dir.dir("sbom")?.map(|it| it.dir("launch")).transpose()?.flatten().is_some()
+    {
+        jobs.push(part("sbom", Part::Sbom, of_bills(request.dirs, request.owner, "launch")));
     }
     jobs.push(part("launcher", Part::Launcher, launcher(request)));
     jobs.push(part("config", Part::Config, launcher_config(request)?));
@@ -69,10 +68,7 @@ fn buildpack_layer<'a>(
     let part = Part::Buildpack { id: &chosen.id, layer: &layer.name };
     let name = format!("{}:{}", chosen.id, layer.name);
     if layer.has_files {
-        let dir = request.dirs.layers.join(cnb::id::escape(&chosen.id)).join(&layer.name);
-        let words = format!("Layer: '{}', Created by buildpack: {who}", layer.name);
-        let rules = TreeRules::new(request.owner, Modes::Keep);
-        let spec = LayerSpec::new(words).tree(dir.host, dir.inside, rules);
+        let spec = of_directory(request.dirs, request.owner, chosen, &layer.name);
         return Ok(Job { name, part, how: How::Add(spec, request.cache.known(&chosen.id, &layer.name)) });
     }
     if layer.toml.types.cache {
@@ -82,9 +78,29 @@ fn buildpack_layer<'a>(
     }
     let previous = request.previous.metadata.buildpacks.iter().find(|it| it.key == chosen.id);
     match previous.and_then(|it| it.layers.get(&layer.name)) {
-        Some(it) => Ok(Job { name, part, how: How::Reuse { who, layer: &layer.name, sha: &it.sha } }),
+        Some(it) => {
+            let words = words(chosen, &layer.name);
+            Ok(Job { name, part, how: How::Reuse { who, layer: &layer.name, sha: &it.sha, words } })
+        }
         None => Err(ExportError::NothingToReuse { who, layer: layer.name.clone() }),
     }
+}
+
+/// A buildpack's layer with files.
+pub(crate) fn of_directory(dirs: &Dirs, owner: Owner, chosen: &Chosen, layer: &str) -> LayerSpec {
+    let dir = dirs.layers.join(cnb::id::escape(&chosen.id)).join(layer);
+    LayerSpec::new(words(chosen, layer)).tree(dir.host, dir.inside, TreeRules::new(owner, Modes::Keep))
+}
+
+fn words(chosen: &Chosen, layer: &str) -> String {
+    format!("Layer: '{layer}', Created by buildpack: {}", chosen.full_name())
+}
+
+/// The bills of materials of one kind, `launch` or `cache`.
+pub(crate) fn of_bills(dirs: &Dirs, owner: Owner, kind: &str) -> LayerSpec {
+    let dir = dirs.layers.join("sbom").join(kind);
+    let rules = TreeRules::new(owner, Modes::Normalise);
+    LayerSpec::new("Software Bill-of-Materials").tree(dir.host, dir.inside, rules)
 }
 
 fn launcher(request: &ExportRequest<'_>) -> LayerSpec {
@@ -101,7 +117,7 @@ fn launcher_config(request: &ExportRequest<'_>) -> Result<LayerSpec, ExportError
         what: "config/metadata.toml",
         reason: error.to_string(),
     };
-    let text = cnb::print(request.metadata).map_err(print)?;
+    let text = request.metadata.print(request.features()).map_err(print)?;
     let dir = request.dirs.layers.inside.join("config");
     Ok(LayerSpec::new("Buildpacks Launcher Config").dir(&dir, 0o755, request.owner).file(
         dir.join("metadata.toml"),

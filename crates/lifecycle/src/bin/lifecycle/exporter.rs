@@ -1,0 +1,178 @@
+//! `exporter`: the image, the cache for the next build, and the report.
+
+use crate::analyzer::output_names;
+use crate::cache::Cache;
+use crate::detector::{self, Work};
+use crate::exit::{Code, Failure, OrFail as _, fail};
+use crate::images::{self, PlacedImages, Workbench};
+use crate::place::{Found, Parts, Place, Places};
+use crate::version::VERSION;
+use crate::{Site, analyzer, builder, files, privileges, project, run_image, tell};
+use cnb::analyzed::Analyzed;
+use cnb::group::GroupToml;
+use cnb::labels::LauncherMetadata;
+use cnb::metadata::BuildMetadata;
+use cnb::report::Report;
+use lifecycle::{
+    AppSource, AppTree, Dirs, ExportRequest, Exported, KeepRequest, Launcher, Previous, RunBase,
+};
+use oci::{ImageName, Modes, Owner};
+use std::collections::BTreeSet;
+
+pub(crate) fn run(site: &Site) -> Result<(), Failure> {
+    let Some((image, more)) = site.inputs.arguments.split_first() else {
+        return Err(fail(Code::Arguments, "the name of an image is wanted"));
+    };
+    if site.inputs.is_given("run-image") || site.inputs.is_given("image") {
+        return Err(fail(
+            Code::Arguments,
+            "the run image is the analyzer's to choose; give -run-image there",
+        ));
+    }
+    let output = output_names(site, image, more)?;
+    let analyzed: Analyzed = files::need(&site.inputs.path("analyzed"), "analyzer")?;
+    let places = Places::open(site)?;
+    privileges::drop(site, &["cache-dir", "launch-cache"])?;
+    let group: GroupToml = files::need(&site.inputs.path("group"), "detector")?;
+    builder::known_apis(&group)?;
+    let place = places.images()?;
+    let base = base(site, place, &analyzed)?;
+    let reference = analyzed.image.as_ref().map(|it| it.reference.clone()).filter(|it| !it.is_empty());
+    // A previous image that is gone by now is as good as none, until a layer is wanted from it.
+    let previous_image = reference.as_deref().and_then(|it| place.find(it).ok().flatten());
+    let metadata = analyzed.metadata.clone().unwrap_or_default();
+    let made = Made {
+        group: &group,
+        analyzed: &analyzed,
+        previous: &Previous { reference, metadata },
+        previous_image: previous_image.as_ref(),
+        base: &base,
+    };
+    export(site, place, &made, (&output, &Cache::open(site, &places)?))
+}
+
+fn base(site: &Site, place: &dyn Place, analyzed: &Analyzed) -> Result<Found, Failure> {
+    let run_image = analyzed.run_image.clone().unwrap_or_default();
+    if run_image.reference.is_empty() {
+        let path = site.inputs.path("analyzed");
+        return Err(fail(Code::Arguments, format!("{} names no run image", path.display())));
+    }
+    if run_image.extend {
+        return Err(fail(
+            Code::Export,
+            "the run image is to be extended, and extending images is not there yet",
+        ));
+    }
+    images::need(place, "the run image", &run_image.reference, Code::Export)
+}
+
+/// What the phases before made.
+pub(crate) struct Made<'a> {
+    pub(crate) group: &'a GroupToml,
+    pub(crate) analyzed: &'a Analyzed,
+    pub(crate) previous: &'a Previous,
+    pub(crate) previous_image: Option<&'a Found>,
+    pub(crate) base: &'a Found,
+}
+
+pub(crate) fn export(
+    site: &Site,
+    place: &dyn Place,
+    made: &Made<'_>,
+    (output, cache): (&[ImageName], &Cache),
+) -> Result<(), Failure> {
+    let work = Work::new()?;
+    let dirs = detector::dirs(site, &work);
+    project::copy_launcher_bills(site, &dirs)?;
+    let bench = Workbench::new()?;
+    let images = PlacedImages { bench: &bench, previous: made.previous_image };
+    let exported = export_image(site, &dirs, made, &images)?;
+    let mut all = vec![made.base];
+    all.extend(made.previous_image);
+    let parts = Parts { store: &bench.store, images: &all };
+    site.log.info(&format!("Saving {}...", output.first().map(ImageName::short).unwrap_or_default()));
+    let saved = place.save(&exported.image, &parts, output).map_err(|it| fail(Code::Export, it))?;
+    let mut report: Report = exported.report.clone();
+    report.image.digest.clone_from(&saved.digest);
+    report.image.image_id.clone_from(&saved.image_id);
+    if saved.digest.is_empty() {
+        report.image.manifest_size = None;
+    }
+    let id = if saved.digest.is_empty() { &saved.image_id } else { &saved.digest };
+    site.log.info(&format!("*** Images ({id}):"));
+    report.image.tags.iter().for_each(|it| site.log.info(&format!("      {it}")));
+    files::write(&site.inputs.path("report"), &report)?;
+    if cache.exists() {
+        // The image is there: a cache that could not be written costs time, and no more.
+        if let Err(failure) = keep(site, &dirs, made, (&images, &exported, cache)) {
+            site.log.warning(&format!("the cache could not be written: {}", failure.text));
+        }
+    }
+    Ok(())
+}
+
+fn owner(site: &Site) -> Owner {
+    Owner::new(site.inputs.number("uid"), site.inputs.number("gid"))
+}
+
+fn export_image(
+    site: &Site,
+    dirs: &Dirs,
+    made: &Made<'_>,
+    images: &PlacedImages<'_>,
+) -> Result<Exported, Failure> {
+    let config = site.inputs.path("layers").join("config/metadata.toml");
+    let metadata: BuildMetadata = files::need(&config, "builder")?;
+    let tree = AppTree { host: dirs.app.host.clone(), skip: BTreeSet::new() };
+    let app = AppSource { trees: vec![tree], modes: Modes::Keep };
+    let asked = made.analyzed.run_image.as_ref().map(|it| it.image.clone()).unwrap_or_default();
+    let names = run_image::for_label(site, &asked)?;
+    let version = VERSION.to_owned();
+    let metadata_of_launcher = LauncherMetadata { version, ..LauncherMetadata::default() };
+    let launcher = Launcher { program: site.inputs.path("launcher"), metadata: metadata_of_launcher };
+    let (image, reference) = (&made.base.image, made.base.reference.clone());
+    let base = RunBase { image, reference, name: names.image, mirrors: names.mirrors };
+    let created = project::created(site);
+    let project = project::metadata(site)?;
+    let tags = site.inputs.arguments.iter().chain(site.inputs.list("tag")).cloned().collect::<Vec<_>>();
+    let request = ExportRequest {
+        dirs,
+        group: made.group,
+        metadata: &metadata,
+        app: &app,
+        launcher: &launcher,
+        base: &base,
+        previous: made.previous,
+        cache: &lifecycle::Cache::default(),
+        process_type: site.inputs.some("process-type"),
+        project: &project,
+        owner: owner(site),
+        exec_env: analyzer::exec_env(site),
+        api: site.api,
+        created: created.as_deref(),
+        tags: &tags,
+    };
+    lifecycle::export(&request, images, &tell::Events(&site.log)).or_fail(Code::Export)
+}
+
+fn keep(
+    site: &Site,
+    dirs: &Dirs,
+    made: &Made<'_>,
+    (images, exported, cache): (&PlacedImages<'_>, &Exported, &Cache),
+) -> Result<(), Failure> {
+    let request = KeepRequest {
+        dirs,
+        group: made.group,
+        owner: owner(site),
+        record: &exported.cache,
+        features: site.features,
+    };
+    let kept = lifecycle::keep(&request, images, &tell::Events(&site.log)).or_fail(Code::Export)?;
+    for buildpack in &kept.metadata.buildpacks {
+        for layer in buildpack.layers.keys() {
+            site.log.info(&format!("Adding cache layer '{}:{layer}'", buildpack.key));
+        }
+    }
+    cache.replace(&kept, images.bench)
+}
