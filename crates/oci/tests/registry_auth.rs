@@ -291,8 +291,8 @@ fn who_may_not_is_told_so() {
 
 #[test]
 fn a_token_that_ends_in_the_middle_of_an_upload_is_replaced() {
-    let tokens = Tokens::start(1);
-    let wait = Rule::once("PATCH", "blobs/uploads", Fault::Wait(Duration::from_millis(2500))).after(1);
+    let tokens = Tokens::start(5);
+    let wait = Rule::once("PATCH", "blobs/uploads", Fault::Wait(Duration::from_millis(6500))).after(1);
     let proxy = Proxy::start(tokens.registry.address, vec![wait]);
     let host = proxy.address.to_string();
     let settings = Settings { chunk: 100_000, ..with_password(&host, "me:pw") };
