@@ -1,7 +1,7 @@
 //! How registries are reached, from what the user has set: `docs/reference/registries.md`.
 
 use crate::settings::{self, Environment, Settings, SettingsError};
-use oci::registry::{Client, CredentialError, Credentials, Proxies, Secret, helper_programs};
+use oci::registry::{Authority, Client, CredentialError, Credentials, Proxies, Secret, helper_programs};
 use std::path::PathBuf;
 
 /// Why no registry can be asked.
@@ -40,7 +40,9 @@ pub(crate) fn client(settings: &Settings, env: &Environment) -> Result<Client, R
             wanted.mirrors.insert(name.clone(), registry.mirrors.clone());
         }
         for file in &registry.certificates {
-            wanted.authorities.push(fs_err::read(file)?);
+            wanted
+                .authorities
+                .push(Authority { place: file.display().to_string(), pem: fs_err::read(file)? });
         }
     }
     Ok(Client::new(wanted)?)

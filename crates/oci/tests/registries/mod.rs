@@ -74,13 +74,6 @@ impl Registry {
     pub(crate) fn data(&self) -> std::path::PathBuf {
         self.dir.path().join("data/docker/registry/v2")
     }
-
-    /// Uploads that are begun and not ended, as directories with something in them.
-    pub(crate) fn open_uploads(&self) -> usize {
-        let files =
-            Command::new("find").arg(self.data()).args(["-path", "*/_uploads/*/data"]).output().unwrap();
-        files.stdout.iter().filter(|byte| **byte == b'\n').count()
-    }
 }
 
 impl Drop for Registry {
