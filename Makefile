@@ -28,7 +28,8 @@ demo: ## build an example app into an image, run it, ask it, show the span of th
 test: ## every test, as .ci/run does
 	@tools/test.sh
 
-test-peers: ## the specification's cases alone (other implementations' programs: not yet)
+test-peers: ## the specification's cases, and our lifecycle under pack and beside the reference lifecycle
+	@tools/setup.sh peers
 	@tools/test.sh peers
 
 lint: ## formatting and lints

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tools/setup.sh [demo|test|bench]: checks what the machine needs, says what is missing, and installs that (and
+# tools/setup.sh [demo|test|peers|bench]: checks what the machine needs, says what is missing, and installs that (and
 # nothing else) with apt. `demo` is enough to build and use Packlight; `test` (the default) adds the engine and the
-# tools that the tests compare with; `bench` adds the benchmarks' peers.
+# tools that the tests compare with; `peers` adds what other implementations are built with; `bench` adds the benchmarks' peers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-test}
@@ -62,6 +62,10 @@ if [ "$purpose" != demo ]; then
     need script bsdutils "tests of a terminal"
     need pgrep procps "tests look for what was left behind"
     need runuser util-linux "tests of both root and an ordinary user"
+fi
+if [ "$purpose" = peers ]; then
+    need go golang-go "pack and the reference lifecycle are built from their Go modules"
+    need busybox busybox-static "the images that they build on are one static program"
 fi
 if [ "$purpose" = bench ]; then
     need hyperfine hyperfine "the benchmarks' stopwatch"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tools/test.sh [all|lint|peers]: the stages of `make test`, each with a time limit; at the end what each stage took
+# tools/test.sh [all|lint|peers]: the stages of `make test` or `make test-peers`, each with a time limit; at the end what each stage took
 # and how many tests passed. The first stage that fails ends the run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -66,7 +66,9 @@ case ${1:-all} in
         finish
         ;;
     peers)
-        stage peers 20 cargo test --locked -p conformance --no-fail-fast
+        stage cases 20 cargo test --locked -p conformance --no-fail-fast
+        stage lifecycle 20 tools/lifecycle.sh
+        stage peers 30 tools/with-docker.sh tools/peers.sh
         finish
         ;;
     all)

@@ -223,3 +223,45 @@ fn the_time_of_the_image_is_the_platforms_when_it_gives_one() {
     say(&mut command).ok();
     assert_eq!(platform.layout(OUTPUT).config().created.as_deref(), Some("1970-01-02T00:00:00Z"));
 }
+
+#[test]
+fn a_link_that_a_buildpack_left_in_place_of_a_file_is_not_followed() {
+    let platform = platform();
+    platform.call("analyzer", &[APP]).ok();
+    platform.call("detector", &[]).ok();
+    platform.write("secret", "password of the platform");
+    for file in ["group.toml", "analyzed.toml"] {
+        let path = platform.path("layers").join(file);
+        let own = fs_err::read_to_string(&path).unwrap();
+        fs_err::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(platform.path("secret"), &path).unwrap();
+        let said = platform.call("restorer", &[]);
+        assert!(said.code == Some(1) && said.err.contains("symbolic link"), "{file}: {said:?}");
+        assert!(!said.err.contains("password"), "{said:?}");
+        fs_err::remove_file(&path).unwrap();
+        fs_err::write(&path, own).unwrap();
+    }
+}
+
+/// <https://github.com/buildpacks/spec/blob/b745fcf/buildpack.md#layer-types>: launch and cache, and no app image.
+#[test]
+fn a_layer_for_launch_and_cache_comes_from_the_cache_alone_since_platform_api_0_14() {
+    let build = "for it in both.toml both/file; do if [ -e \"$CNB_LAYERS_DIR/$it\" ]; then echo \"found $it\"; fi; done\n\
+        mkdir -p \"$CNB_LAYERS_DIR/both\"; echo x >\"$CNB_LAYERS_DIR/both/file\"\n\
+        printf '[types]\\nlaunch = true\\ncache = true\\n' >\"$CNB_LAYERS_DIR/both.toml\"";
+    for (api, found) in [("0.13", false), ("0.14", true)] {
+        let mut platform = Platform::new();
+        platform.api = api;
+        platform.run_image(BASE, "one");
+        platform.buildpack("test/both", "exit 0", build);
+        platform.call("creator", &[APP]).ok();
+        platform.forget_layers();
+        let said = platform.call("creator", &["registry.example/team/other"]).ok();
+        for file in ["both.toml", "both/file"] {
+            assert_eq!(said.out.contains(&format!("found {file}\n")), found, "{api} {file}: {said:?}");
+        }
+        platform.forget_layers();
+        let said = platform.call("creator", &[APP]).ok();
+        assert!(said.out.contains("found both/file\n"), "{api}: {said:?}");
+    }
+}

@@ -206,13 +206,20 @@ impl Platform {
             "rebaser" => ids,
             _ => Vec::new(),
         };
-        // Those of a later Platform API are not there yet.
-        let later = |flag: &str| matches!((flag, self.api), ("-build-config", "0.9" | "0.10"));
-        let all: Vec<String> = all;
-        match all.iter().position(|it| later(it)) {
-            Some(at) => [&all[..at], &all[at + 2..]].concat(),
-            None => all,
+        self.without_later_flags(all)
+    }
+
+    /// Flags of a later Platform API are not there yet.
+    fn without_later_flags(&self, mut flags: Vec<String>) -> Vec<String> {
+        let minor: u32 = self.api.split('.').next_back().unwrap().parse().unwrap();
+        for (flag, since, count) in
+            [("-build-config", 11, 2), ("-run", 12, 2), ("-layout", 12, 1), ("-layout-dir", 12, 2)]
+        {
+            if let Some(at) = flags.iter().position(|it| it == flag && minor < since) {
+                flags.drain(at..at + count);
+            }
         }
+        flags
     }
 
     /// The same without those of layouts, for images that are elsewhere.

@@ -229,3 +229,42 @@ fn an_image_is_rebased_to_another_name_and_keeps_its_own() {
         "two"
     );
 }
+
+/// What kpack speaks.
+#[test]
+fn a_platform_from_before_targets_builds_with_a_stack() {
+    let registry = Registry::start();
+    registry.push_run_image("run", "one");
+    for api in ["0.7", "0.9", "0.11"] {
+        let mut platform = platform(&registry);
+        platform.api = api;
+        let stack = format!("[run-image]\nimage = \"{}\"\n", registry.name("run"));
+        platform.write("layers/stack.toml", &stack);
+        let app = registry.name(&format!("team/app-{}", api.replace('.', "-")));
+        let stack = platform.path("layers/stack.toml").display().to_string();
+        for (program, args) in [
+            ("analyzer", &["-stack", &stack, &app][..]),
+            ("detector", &[]),
+            ("restorer", &[]),
+            ("builder", &[]),
+            ("exporter", &["-stack", &stack, &app]),
+        ] {
+            call(&platform, &registry, program, args).ok();
+        }
+        let client = registry.client();
+        let here = oci::Platform {
+            architecture: "amd64".into(),
+            os: "linux".into(),
+            variant: None,
+            extra: Default::default(),
+        };
+        let image = client.image(&parse(&app), &here).unwrap();
+        let label = metadata(&image);
+        assert_eq!(label["stack"]["runImage"]["image"], registry.name("run"), "{api}");
+        assert!(label["runImage"].get("image").is_none(), "{api}");
+        assert_eq!(label.get("sbom").is_some(), api != "0.7", "{api}");
+        assert!(image.config().config.env.contains(&format!("CNB_PLATFORM_API={api}")), "{api}");
+        let analyzed = platform.toml("layers/analyzed.toml");
+        assert!(analyzed["run-image"].get("target").is_none(), "{api}");
+    }
+}

@@ -7,6 +7,7 @@ mod after_failure;
 mod beneath;
 mod hostile;
 mod phases;
+mod rebase;
 mod rebuild;
 mod restore;
 mod room;

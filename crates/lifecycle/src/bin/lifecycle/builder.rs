@@ -15,9 +15,9 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
         return Err(fail(Code::Arguments, "builder takes no arguments"));
     }
     privileges::refuse_root()?;
-    let group: GroupToml = files::need(&site.inputs.path("group"), "detector")?;
-    let plan: Plan = files::need(&site.inputs.path("plan"), "detector")?;
-    let analyzed: Analyzed = files::read(&site.inputs.path("analyzed"))?.unwrap_or_default();
+    let group: GroupToml = files::need(site, &site.inputs.path("group"), "detector")?;
+    let plan: Plan = files::need(site, &site.inputs.path("plan"), "detector")?;
+    let analyzed: Analyzed = files::read(site, &site.inputs.path("analyzed"))?.unwrap_or_default();
     build(site, &analyzed, (&group, &plan), &detector::environment())?;
     Ok(())
 }

@@ -16,7 +16,7 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
         return Err(fail(Code::Arguments, "detector takes no arguments"));
     }
     privileges::refuse_root()?;
-    let analyzed: Analyzed = files::read(&site.inputs.path("analyzed"))?.unwrap_or_default();
+    let analyzed: Analyzed = files::read(site, &site.inputs.path("analyzed"))?.unwrap_or_default();
     let detected = detect(site, &analyzed, &environment())?;
     if let Some(extension) = detected.group.group_extensions.first() {
         let text = format!(
@@ -112,11 +112,11 @@ fn nothing(site: &Site, error: DetectError) -> Failure {
 }
 
 fn order(site: &Site) -> Result<Order, Failure> {
-    let order: Order = files::need(&site.inputs.path("order"), "the builder")?;
+    let order: Order = files::need(site, &site.inputs.path("order"), "the builder")?;
     if !site.features.system_buildpacks {
         return Ok(order);
     }
-    let system: SystemToml = files::read(&site.inputs.path("system"))?.unwrap_or_default();
+    let system: SystemToml = files::read(site, &site.inputs.path("system"))?.unwrap_or_default();
     Ok(system.merge(order))
 }
 

@@ -30,12 +30,15 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
         ));
     }
     let output = output_names(site, image, more)?;
-    let analyzed: Analyzed = files::need(&site.inputs.path("analyzed"), "analyzer")?;
+    let analyzed: Analyzed = files::need(site, &site.inputs.path("analyzed"), "analyzer")?;
     let places = Places::open(site)?;
     privileges::drop(site, &["cache-dir", "launch-cache"])?;
-    let group: GroupToml = files::need(&site.inputs.path("group"), "detector")?;
+    let group: GroupToml = files::need(site, &site.inputs.path("group"), "detector")?;
     builder::known_apis(&group)?;
     let place = places.images()?;
+    if site.inputs.switch("parallel") {
+        site.log.debug("layers are made side by side in any case; -parallel changes nothing");
+    }
     let base = base(site, place, &analyzed)?;
     let reference = analyzed.image.as_ref().map(|it| it.reference.clone()).filter(|it| !it.is_empty());
     // A previous image that is gone by now is as good as none, until a layer is wanted from it.
@@ -122,7 +125,7 @@ fn export_image(
     images: &PlacedImages<'_>,
 ) -> Result<Exported, Failure> {
     let config = site.inputs.path("layers").join("config/metadata.toml");
-    let metadata: BuildMetadata = files::need(&config, "builder")?;
+    let metadata: BuildMetadata = files::need(site, &config, "builder")?;
     let tree = AppTree { host: dirs.app.host.clone(), skip: BTreeSet::new() };
     let app = AppSource { trees: vec![tree], modes: Modes::Keep };
     let asked = made.analyzed.run_image.as_ref().map(|it| it.image.clone()).unwrap_or_default();

@@ -70,6 +70,7 @@ impl Images for PlacedImages<'_> {
             }
             added.record.digest = old.digest;
             added.record.size = old.size;
+            added.reused = true;
         }
         Ok(added)
     }

@@ -33,6 +33,8 @@ use inputs::{Inputs, Program};
 use log::Log;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What every program has.
 struct Site {
@@ -46,6 +48,12 @@ fn main() -> ExitCode {
     // The processes of a build run as the same user: none of them may read this one's memory or environment, where
     // a registry's password can be.
     privileges::keep_to_itself();
+    // The first process of a container is sent no signal that it has no answer to.
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        let always = Arc::new(AtomicBool::new(true));
+        // Where it can't be had, the platform waits longer for the end of a cancelled build.
+        let _ = signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, always);
+    }
     let mut log = Log::default();
     match run(&mut log) {
         Ok(()) => ExitCode::SUCCESS,

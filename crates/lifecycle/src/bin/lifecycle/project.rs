@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 /// The value of `io.buildpacks.project.metadata`.
 pub(crate) fn metadata(site: &Site) -> Result<Value, Failure> {
-    let table: toml::Table = files::read(&site.inputs.path("project-metadata"))?.unwrap_or_default();
+    let table: toml::Table = files::read(site, &site.inputs.path("project-metadata"))?.unwrap_or_default();
     let mut json = Map::new();
     if let Some(toml::Value::Table(source)) = table.get("source") {
         let known = source.iter().filter(|(key, _)| matches!(key.as_str(), "type" | "version" | "metadata"));

@@ -13,12 +13,18 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
     if !site.inputs.arguments.is_empty() {
         return Err(fail(Code::Arguments, "restorer takes no arguments"));
     }
+    if let Some(image) = site.inputs.some("build-image") {
+        // Platforms give it to any builder that has image extensions; it is needed when one passed detection.
+        site.log.debug(&format!(
+            "extending images is not there yet, so the build image {image} is left as it is"
+        ));
+    }
     let places = Places::open(site)?;
     privileges::drop(site, &["layers", "cache-dir"])?;
-    let group: GroupToml = files::need(&site.inputs.path("group"), "detector")?;
+    let group: GroupToml = files::need(site, &site.inputs.path("group"), "detector")?;
     builder::known_apis(&group)?;
     let path = site.inputs.path("analyzed");
-    let analyzed: Option<Analyzed> = files::read(&path)?;
+    let analyzed: Option<Analyzed> = files::read(site, &path)?;
     if analyzed.is_none() {
         site.log.warning(&format!("{} is not there: nothing is known of the last build", path.display()));
     }

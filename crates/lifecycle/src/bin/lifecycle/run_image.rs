@@ -12,9 +12,9 @@ use cnb::run::{RunToml, StackToml};
 fn known(site: &Site) -> Result<Vec<RunImageNames>, Failure> {
     if site.features.targets {
         let path = site.inputs.path("run");
-        return Ok(files::read::<RunToml>(&path)?.unwrap_or_default().images);
+        return Ok(files::read::<RunToml>(site, &path)?.unwrap_or_default().images);
     }
-    let stack: StackToml = files::read(&site.inputs.path("stack"))?.unwrap_or_default();
+    let stack: StackToml = files::read(site, &site.inputs.path("stack"))?.unwrap_or_default();
     Ok(vec![stack.run_image])
 }
 

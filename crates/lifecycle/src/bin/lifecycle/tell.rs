@@ -19,7 +19,7 @@ impl lifecycle::Events for Events<'_> {
                 log.info(&format!("Restoring data for \"{buildpack}:{layer}\" from cache"));
             }
             Event::LayerRestored { buildpack, layer, with_files: false } => {
-                log.info(&format!("Restoring metadata for \"{buildpack}:{layer}\" from app image"));
+                log.info(&format!("Restoring metadata for \"{buildpack}:{layer}\""));
             }
             Event::LayerDiscarded { buildpack, layer, reason } => {
                 log.info(&format!("Removing \"{buildpack}:{layer}\": {reason}"));

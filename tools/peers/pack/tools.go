@@ -1,0 +1,6 @@
+//go:build tools
+
+// Names the program, so that its versions are in go.mod.
+package peers
+
+import _ "github.com/buildpacks/pack"
