@@ -13,6 +13,7 @@ use crate::app;
 use crate::base::{self, Base, Wanted};
 use crate::event::{Event, Events, Phase, in_phase};
 use crate::images::StoreImages;
+use crate::isolation;
 use crate::lock::Lock;
 use crate::machine::{self, Machine};
 use crate::output;
@@ -24,6 +25,7 @@ use crate::world::World;
 use handover::Handover;
 use lifecycle::{Cache, Catalogue, Detected, Dir, Dirs, Kind, Previous, Semantics, Verdict};
 use oci::AppDir;
+use sandbox::Isolation;
 use std::sync::atomic::{AtomicBool, Ordering};
 use unchanged::Inputs;
 
@@ -72,11 +74,10 @@ fn through_the_phases(
     app_dir: &AppDir,
     events: Events<'_>,
 ) -> Result<Built, BuildError> {
-    if app_dir.read(handover::CACHE_FILE)?.is_none() {
-        // Before anything is downloaded. An app that was built here before needs no asking.
-        sandbox::check_host()?;
-    }
-    let site = Site::prepare(world, request, source, app_dir, given)?;
+    // Before anything is downloaded.
+    let built_before = app_dir.read(handover::CACHE_FILE)?.is_some();
+    let isolation = isolation::of_build(world, built_before, events)?;
+    let site = Site::prepare(world, request, source, (app_dir, isolation), given)?;
     let images = StoreImages::new(&world.store, &request.name);
     let previous = in_phase(events, Phase::Analyze, || analyze(request, &images))?;
     let detected = in_phase(events, Phase::Detect, || site.detect(events))?;
@@ -211,13 +212,13 @@ impl<'a> Site<'a> {
         world: &'a World,
         request: &BuildRequest,
         source: &Source,
-        app_dir: &AppDir,
+        (app_dir, isolation): (&AppDir, Isolation),
         given: Given,
     ) -> Result<Self, BuildError> {
         let scratch = world.store.scratch()?;
         let at = |name: &str| scratch.path().join(name);
-        sandbox::own_dir(&at("work"), BUILD_USER)?;
-        sandbox::own_dir(&app_dir.layers(), BUILD_USER)?;
+        sandbox::own_dir(&at("work"), BUILD_USER, &isolation)?;
+        sandbox::own_dir(&app_dir.layers(), BUILD_USER, &isolation)?;
         given.handover.write(&at("platform"))?;
         let mut lower = vec![source.dir.clone()];
         if !source.left_out.is_empty() {
@@ -229,7 +230,7 @@ impl<'a> Site<'a> {
         let room = BuildRoom {
             base: Vec::new(),
             source: lower,
-            app_changes: Changes::within(&at("app"))?,
+            app_changes: Changes::within(&at("app"), &isolation)?,
             detect_changes: at("detect"),
             layers: app_dir.layers(),
             platform: at("platform"),
@@ -238,6 +239,7 @@ impl<'a> Site<'a> {
             extensions: world.payload_dir.join("extensions"),
             machine: given.machine.clone(),
             network: request.network,
+            isolation,
         };
         let dirs = dirs(&room, source)?;
         let mut catalogue = Catalogue::new();

@@ -9,6 +9,7 @@ pub mod error;
 pub mod event;
 pub mod housekeeping;
 mod images;
+pub mod isolation;
 pub mod lock;
 mod machine;
 pub mod output;

@@ -2,7 +2,7 @@
 
 use crate::machine::{Machine, ROOM_HOME};
 use lifecycle::{ExitStatus, Invocation, Phase, RunError, Stream};
-use sandbox::{Access, Exit, Identity, Mount, Network, Process, Room, Stdio, Upper};
+use sandbox::{Access, Exit, Identity, Isolation, Mount, Network, Process, Room, Stdio, Upper};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -51,6 +51,8 @@ pub(crate) struct BuildRoom {
     pub(crate) machine: Machine,
     /// What of the network is reachable.
     pub(crate) network: Network,
+    /// How far programs are shut off from this machine.
+    pub(crate) isolation: Isolation,
 }
 
 /// The two directories that an overlay keeps changes in; of two overlays at the same time each needs its own.
@@ -64,16 +66,17 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// Makes the two directories in `dir`, which is made as well.
-    pub(crate) fn within(dir: &Path) -> Result<Self, sandbox::SandboxError> {
+    pub(crate) fn within(dir: &Path, isolation: &Isolation) -> Result<Self, sandbox::SandboxError> {
         let changes = Self { upper: dir.join("upper"), work: dir.join("work") };
-        sandbox::own_dir(&changes.upper, BUILD_USER)?;
-        sandbox::own_dir(&changes.work, BUILD_USER)?;
+        sandbox::own_dir(&changes.upper, BUILD_USER, isolation)?;
+        sandbox::own_dir(&changes.work, BUILD_USER, isolation)?;
         Ok(changes)
     }
 }
 
 impl BuildRoom {
-    fn room(&self, phase: Phase, changes: &Changes) -> Room {
+    fn room(&self, invocation: &Invocation, changes: &Changes) -> Room {
+        let phase = invocation.phase;
         let bind = |source: &Path, target: &str, access| Mount::Bind {
             source: source.to_owned(),
             target: target.into(),
@@ -84,8 +87,6 @@ impl BuildRoom {
             bind(&self.buildpacks, inside::BUILDPACKS, Access::ReadOnly),
             bind(&self.extensions, inside::EXTENSIONS, Access::ReadOnly),
             bind(&self.platform, inside::PLATFORM, Access::ReadOnly),
-            bind(&self.work, inside::WORK, Access::ReadWrite),
-            bind(&self.layers, inside::LAYERS, Access::ReadWrite),
             Mount::Overlay {
                 target: inside::APP.into(),
                 lower: self.source.clone(),
@@ -93,7 +94,13 @@ impl BuildRoom {
                 work: changes.work.clone(),
             },
         ];
-        if phase != Phase::Detect {
+        if phase == Phase::Detect {
+            let handed = handed_over(invocation);
+            let target = Path::new(inside::WORK).join(&handed);
+            mounts.push(Mount::Bind { source: self.work.join(handed), target, access: Access::ReadWrite });
+        } else {
+            mounts.push(bind(&self.work, inside::WORK, Access::ReadWrite));
+            mounts.push(bind(&self.layers, inside::LAYERS, Access::ReadWrite));
             mounts.push(Mount::Tmpfs { target: ROOM_HOME.into() });
             mounts.extend(self.machine.mounts.iter().cloned());
         }
@@ -106,8 +113,17 @@ impl BuildRoom {
             user: BUILD_USER,
             hostname: "packlight".to_owned(),
             network: if phase == Phase::Detect { Network::None } else { self.network },
+            isolation: self.isolation.clone(),
         }
     }
+}
+
+/// The directory of the hand-over that is this program's own, where its plan lies: several detect at once, and none has a
+/// use for another's. (With reduced isolation, what is writable for one is nowhere else meanwhile.)
+fn handed_over(invocation: &Invocation) -> PathBuf {
+    let plan = invocation.args.last().map(Path::new);
+    let own = plan.and_then(Path::parent).and_then(|dir| dir.strip_prefix(inside::WORK).ok());
+    own.unwrap_or(Path::new("")).to_owned()
 }
 
 impl lifecycle::Runner for BuildRoom {
@@ -130,11 +146,11 @@ impl lifecycle::Runner for BuildRoom {
         let changes = match invocation.phase {
             Phase::Detect => {
                 let own = self.detect_changes.join(cnb::id::escape(&invocation.who));
-                Changes::within(&own).map_err(failed)?
+                Changes::within(&own, &self.isolation).map_err(failed)?
             }
             _ => self.app_changes.clone(),
         };
-        run(&self.room(invocation.phase, &changes), &process, output).map_err(failed)
+        run(&self.room(invocation, &changes), &process, output).map_err(failed)
     }
 }
 

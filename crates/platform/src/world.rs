@@ -1,10 +1,12 @@
 //! What every operation works with: the store, the settings, Packlight's own programs and buildpacks.
 
+use crate::isolation::{Ground, GroundError};
 use crate::payload::{self, PayloadError};
 use crate::settings::{self, Environment, Settings, SettingsError};
 use cnb::order::Order;
 use oci::Store;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// What every operation works with.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub struct World {
     pub payload_dir: PathBuf,
     /// The default order.
     pub order: Order,
+    /// What rooms stand on, once it was asked.
+    ground: OnceLock<Ground>,
 }
 
 /// Why nothing can be worked with.
@@ -83,6 +87,20 @@ impl World {
         let order = fs_err::read_to_string(payload_dir.join("order.toml"))
             .map_err(|error| WorldError::Order(error.to_string()))?;
         let order = cnb::parse("order.toml", &order).map_err(|error| WorldError::Order(error.to_string()))?;
-        Ok(Self { store, settings, env, payload_dir, order })
+        Ok(Self { store, settings, env, payload_dir, order, ground: OnceLock::new() })
+    }
+
+    /// What rooms stand on here, tried out when it is first asked.
+    ///
+    /// # Errors
+    /// When this machine does not allow the sandbox.
+    pub fn ground(&self) -> Result<&Ground, GroundError> {
+        match self.ground.get() {
+            Some(ground) => Ok(ground),
+            None => {
+                let ground = Ground::try_out(&self.store)?;
+                Ok(self.ground.get_or_init(|| ground))
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::BuildRequest;
 use crate::base::{Base, BaseError};
+use crate::isolation::{GroundError, Unisolated};
 use crate::lock::LockError;
 use crate::output::{OutputError, Written};
 use crate::source::SourceError;
@@ -97,6 +98,9 @@ pub enum BuildError {
     /// This machine does not allow the sandbox.
     #[error(transparent)]
     Forbidden(#[from] sandbox::Forbidden),
+    /// Somebody else's buildpacks would run with reduced isolation.
+    #[error(transparent)]
+    Unisolated(#[from] Unisolated),
     /// The source cannot be built.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -139,4 +143,13 @@ pub enum BuildError {
     /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+impl From<GroundError> for BuildError {
+    fn from(error: GroundError) -> Self {
+        match error {
+            GroundError::Forbidden(error) => Self::Forbidden(error),
+            GroundError::Store(error) => Self::Store(error),
+        }
+    }
 }
