@@ -75,8 +75,8 @@ impl Ground {
     pub fn notice(&self) -> Option<String> {
         let why = self.allowed.instead_of_full.as_ref()?;
         Some(format!(
-            "isolation is reduced, since {} forbids namespaces: what runs has a user id and a root directory of its own, \
-             but this machine's network and no overlay (files are copied)",
+            "isolation is reduced, since {} forbids more: what runs has a user id and a root directory of its own, but no \
+             namespaces; its files are copies",
             why.setting
         ))
     }
