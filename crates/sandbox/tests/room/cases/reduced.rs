@@ -16,7 +16,10 @@ const TENANT: u32 = 0x7002_0000 + 1000;
 pub(crate) fn the_program_is_a_user_that_nothing_else_is(place: &Place) {
     let lower = place.make_dir("source");
     for room in [place.room(), place.workspace(vec![lower])] {
+        // The caller may be in groups, and the room is in none.
+        rustix::thread::set_thread_groups(&[rustix::process::Gid::from_raw(4)]).unwrap();
         let running = start(&room, &["/bin/sleep", "1000"]);
+        rustix::thread::set_thread_groups(&[]).unwrap();
         let status = fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
         let field = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap();
@@ -132,6 +135,10 @@ pub(crate) fn changes_are_those_that_full_isolation_leaves(place: &Place) {
         assert!(!upper.join(unchanged).exists(), "{unchanged}");
     }
     assert!(upper.join("private").exists() && upper.join("deep").exists());
+    // The kernel needs no telling that a directory hides a file; whoever reads the notes does.
+    let replaced = upper.join("file-then-dir");
+    let metadata = fs::symlink_metadata(&replaced).unwrap();
+    assert_eq!(sandbox::mark(&replaced, &metadata), Some(sandbox::Mark::Opaque));
 }
 
 pub(crate) fn changes_are_seen_by_the_next_room(place: &Place) {
