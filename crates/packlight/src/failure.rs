@@ -120,6 +120,9 @@ impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         match error {
             BuildError::Forbidden(error) => forbidden(&error),
+            BuildError::Unisolated(error) => Self::of(ExitCode::FORBIDDEN, &error)
+                .hint("`--allow-unisolated` runs them all the same, if you trust the builder as you trust a program of yours")
+                .hint(error.why.cure.trim_end()),
             BuildError::Source(error) => Self::of(ExitCode::SOURCE, &error),
             BuildError::Store(error) => error.into(),
             BuildError::Analyze(error) => Self::of(ExitCode::ANALYZE, &error),
@@ -169,6 +172,9 @@ impl From<RunError> for Failure {
             }
             RunError::NoProcess { .. } => failure
                 .hint("`--entrypoint COMMAND` starts any program of the image, `--entrypoint bash` a shell"),
+            RunError::VolumeWritable(_) => {
+                failure.hint("`:ro` after the volume gives the app a copy that it can read")
+            }
             RunError::Network { .. } => {
                 failure.hint("`--network host` shares this machine's network with the app")
             }
@@ -189,6 +195,7 @@ fn forbidden(error: &platform::Forbidden) -> Failure {
 fn base(error: BaseError) -> Failure {
     match error {
         BaseError::Store(error) => error.into(),
+        BaseError::Forbidden(error) => forbidden(&error),
         error if platform::error::is_disk_full(&error) => Failure::of(ExitCode::BASE, &error)
             .hint("`packlight prune` frees what no image needs; `--store DIR` takes another disk"),
         BaseError::Archive(_) | BaseError::Fetch(_) => Failure::of(ExitCode::BASE, &error)

@@ -67,6 +67,7 @@ const WRITES_FILES: &[(&str, &str)] = &[
     ("crates/platform/src/payload.rs", "the payload is unpacked beside its final name"),
     ("crates/platform/src/bin/append-payload.rs", "the executable, under another name first"),
     ("crates/sandbox/src/ids.rs", "files of /proc"),
+    ("crates/sandbox/src/reduced/entry.rs", "a room, in which nobody is before it is complete"),
     ("crates/sandbox/src/running.rs", "a terminal is opened"),
 ];
 

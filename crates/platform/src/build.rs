@@ -14,6 +14,7 @@ pub use request::{BuildRequest, Locking, Volume};
 use crate::builder;
 use crate::event::{Event, Events, Phase, in_phase};
 use crate::images::StoreImages;
+use crate::isolation;
 use crate::lock::Lock;
 use crate::machine::{self, Machine};
 use crate::output;
@@ -74,33 +75,35 @@ fn through_the_phases(
     app_dir: &AppDir,
     events: Events<'_>,
 ) -> Result<Built, BuildError> {
-    if app_dir.read(handover::CACHE_FILE)?.is_none() || request.builder.builder.is_some() {
-        // Before anything is downloaded. An app that was built here before needs no asking.
-        sandbox::check_host()?;
+    // Before anything is downloaded.
+    let built_before = app_dir.read(handover::CACHE_FILE)?.is_some();
+    let isolation = isolation::of_build(world, built_before, events)?;
+    if let Some(builder) = request.builder.foreign() {
+        world.ground()?.admit(&builder, request.builder.unisolated)?;
     }
     let ready = || builder::ready(world, &request.builder, request.registry(), events);
     let builder = match request.builder.builder {
         Some(_) => in_phase(events, Phase::Base, ready)?,
         None => ready()?,
     };
-    let site = Site::prepare(world, (request, source), app_dir, given, builder)?;
+    let site = Site::prepare(world, (request, source), (app_dir, isolation), given, builder)?;
     let images = StoreImages::new(&world.store, request.previous());
     let previous = in_phase(events, Phase::Analyze, || analyze(request, &images))?;
     let detected = in_phase(events, Phase::Detect, || site.detect(events))?;
-    let (site, ground) = site.on_ground(source, &detected, events)?;
+    let (site, run_image) = site.on_run_image(source, &detected, events)?;
     in_phase(events, Phase::Restore, || site.restore(&detected, &previous, events))?;
     let keep_finished = |error: &BuildError| finished::keep(&site, app_dir, &detected, error, events);
-    let built = in_phase(events, Phase::Build, || site.build(&detected, &ground, events))
+    let built = in_phase(events, Phase::Build, || site.build(&detected, &run_image, events))
         .inspect_err(keep_finished)?;
-    let made = Made { request, source, detected: &detected, built: &built, ground: &ground };
+    let made = Made { request, source, detected: &detected, built: &built, run_image: &run_image };
     let exported = in_phase(events, Phase::Export, || site.export(&made, &previous, &images, events))
         .inspect_err(keep_finished)?;
-    let lock = site.lock_after(&ground)?;
+    let lock = site.lock_after(&run_image)?;
     keep(world, request, app_dir, &exported, &lock)?;
     tell_of_stale_lock(request, source, &lock, events)?;
     let outputs =
         in_phase(events, Phase::Output, || output::hand_over(world, &exported.image, request, events))?;
-    Ok(report::built(request, &ground, &exported, &built.metadata, outputs))
+    Ok(report::built(request, &run_image, &exported, &built.metadata, outputs))
 }
 
 /// What a build is given beside its source.

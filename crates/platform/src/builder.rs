@@ -11,6 +11,7 @@ mod own;
 use crate::base::Base;
 use crate::event::Events;
 use crate::images::{PullPolicy, Source};
+use crate::isolation::Foreign;
 use crate::lock::DebianLock;
 use crate::world::World;
 use cnb::analyzed::TargetData;
@@ -39,12 +40,23 @@ pub struct Choice {
     pub post: Vec<Added>,
     /// When registries are asked.
     pub pull_policy: PullPolicy,
+    /// Whether somebody else's buildpacks may run where isolation is reduced.
+    pub unisolated: Foreign,
 }
 
 impl Choice {
     /// Whether nothing but Packlight's own parts is used.
     pub(crate) fn is_own(&self) -> bool {
         self.builder.is_none() && self.run_image.is_none() && self.added().next().is_none()
+    }
+
+    /// Whose buildpacks will run that are not Packlight's own; none: nobody's.
+    pub(crate) fn foreign(&self) -> Option<String> {
+        let added = |it: &Added| !matches!(it, Added::InBuilder(..) | Added::Order);
+        match &self.builder {
+            Some(builder) => Some(builder.to_string()),
+            None => self.added().any(added).then(|| "somebody else".to_owned()),
+        }
     }
 
     fn added(&self) -> impl Iterator<Item = &Added> {
@@ -72,7 +84,7 @@ pub(crate) struct Builder {
     /// What the operator says to buildpacks: `/cnb/build-config`.
     pub(crate) build_config: Option<Dir>,
     /// What apps stand on; none while the build plan decides.
-    pub(crate) ground: Option<Ground>,
+    pub(crate) run_image: Option<RunImage>,
 }
 
 /// Whose a builder is.
@@ -86,9 +98,9 @@ pub(crate) enum Origin {
 
 /// What apps stand on.
 #[derive(Debug, Clone)]
-pub(crate) struct Ground {
-    /// The run image.
-    pub(crate) run_image: Image,
+pub(crate) struct RunImage {
+    /// The image.
+    pub(crate) image: Image,
     /// A digest reference or an image id.
     pub(crate) reference: String,
     /// The name by which it can be found; empty: local to this store.
@@ -103,10 +115,10 @@ pub(crate) struct Ground {
     pub(crate) lock: Option<DebianLock>,
 }
 
-impl From<&Base> for Ground {
+impl From<&Base> for RunImage {
     fn from(base: &Base) -> Self {
         Self {
-            run_image: base.run_image.clone(),
+            image: base.run_image.clone(),
             reference: base.run_image.digest().to_string(),
             name: String::new(),
             mirrors: Vec::new(),

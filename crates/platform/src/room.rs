@@ -1,7 +1,7 @@
 //! The build's room: what detect and build see as `/`, and the capability to run programs in it.
 
 use lifecycle::{ExitStatus, Invocation, Phase, RunError, Stream};
-use sandbox::{Access, Exit, Identity, Mount, Network, Process, Room, Stdio, Upper};
+use sandbox::{Access, Exit, Identity, Isolation, Mount, Network, Process, Room, Stdio, Upper};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -52,6 +52,8 @@ pub(crate) struct BuildRoom {
     pub(crate) detect_network: Network,
     /// What of the network bin/build reaches.
     pub(crate) network: Network,
+    /// How far programs are shut off from this machine.
+    pub(crate) isolation: Isolation,
 }
 
 /// The two directories that an overlay keeps changes in; of two overlays at the same time each needs its own.
@@ -65,16 +67,21 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// Makes the two directories in `dir`, which is made as well.
-    pub(crate) fn within(dir: &Path, user: Identity) -> Result<Self, sandbox::SandboxError> {
+    pub(crate) fn within(
+        dir: &Path,
+        user: Identity,
+        isolation: &Isolation,
+    ) -> Result<Self, sandbox::SandboxError> {
         let changes = Self { upper: dir.join("upper"), work: dir.join("work") };
-        sandbox::own_dir(&changes.upper, user)?;
-        sandbox::own_dir(&changes.work, user)?;
+        sandbox::own_dir(&changes.upper, user, isolation)?;
+        sandbox::own_dir(&changes.work, user, isolation)?;
         Ok(changes)
     }
 }
 
 impl BuildRoom {
-    fn room(&self, phase: Phase, changes: &Changes) -> Room {
+    fn room(&self, invocation: &Invocation, changes: &Changes) -> Room {
+        let phase = invocation.phase;
         let bind = |source: &Path, target: &str, access| Mount::Bind {
             source: source.to_owned(),
             target: target.into(),
@@ -83,8 +90,6 @@ impl BuildRoom {
         let mut mounts = vec![
             Mount::Tmpfs { target: "/tmp".into() },
             bind(&self.platform, inside::PLATFORM, Access::ReadOnly),
-            bind(&self.work, inside::WORK, Access::ReadWrite),
-            bind(&self.layers, inside::LAYERS, Access::ReadWrite),
             Mount::Overlay {
                 target: inside::APP.into(),
                 lower: self.source.clone(),
@@ -93,7 +98,13 @@ impl BuildRoom {
             },
         ];
         mounts.extend(self.mounts.iter().cloned());
-        if phase != Phase::Detect {
+        if phase == Phase::Detect {
+            let handed = handed_over(invocation);
+            let target = Path::new(inside::WORK).join(&handed);
+            mounts.push(Mount::Bind { source: self.work.join(handed), target, access: Access::ReadWrite });
+        } else {
+            mounts.push(bind(&self.work, inside::WORK, Access::ReadWrite));
+            mounts.push(bind(&self.layers, inside::LAYERS, Access::ReadWrite));
             mounts.extend(self.build_mounts.iter().cloned());
         }
         Room {
@@ -103,8 +114,17 @@ impl BuildRoom {
             user: self.user,
             hostname: "packlight".to_owned(),
             network: if phase == Phase::Detect { self.detect_network } else { self.network },
+            isolation: self.isolation.clone(),
         }
     }
+}
+
+/// The directory of the hand-over that is this program's own, where its plan lies: several detect at once, and none has a
+/// use for another's. (With reduced isolation, what is writable for one is nowhere else meanwhile.)
+fn handed_over(invocation: &Invocation) -> PathBuf {
+    let plan = invocation.args.last().map(Path::new);
+    let own = plan.and_then(Path::parent).and_then(|dir| dir.strip_prefix(inside::WORK).ok());
+    own.unwrap_or(Path::new("")).to_owned()
 }
 
 impl lifecycle::Runner for BuildRoom {
@@ -127,11 +147,11 @@ impl lifecycle::Runner for BuildRoom {
         let changes = match invocation.phase {
             Phase::Detect => {
                 let own = self.detect_changes.join(cnb::id::escape(&invocation.who));
-                Changes::within(&own, self.user).map_err(failed)?
+                Changes::within(&own, self.user, &self.isolation).map_err(failed)?
             }
             _ => self.app_changes.clone(),
         };
-        run(&self.room(invocation.phase, &changes), &process, output).map_err(failed)
+        run(&self.room(invocation, &changes), &process, output).map_err(failed)
     }
 }
 

@@ -5,9 +5,10 @@
 
 use oci::{Image, Store, StoreError};
 use rustix::fs::FileType;
+use sandbox::Mark;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// No file that is read this way has a reason to be larger.
@@ -89,17 +90,17 @@ fn say(layer: &Path, path: &Path) -> Said {
         let Ok(metadata) = fs_err::symlink_metadata(&host) else {
             return if is_opaque { Said::Gone } else { Said::Nothing };
         };
-        let kind = metadata.file_type();
-        if kind.is_char_device() && metadata.rdev() == 0 {
+        let mark = sandbox::mark(&host, &metadata);
+        if mark == Some(Mark::Gone) {
             return Said::Gone;
         }
         if i + 1 == count {
             return Said::There(host, FileType::from_raw_mode(metadata.mode()));
         }
-        if !kind.is_dir() {
+        if !metadata.is_dir() {
             return Said::Gone;
         }
-        is_opaque |= crate::app::is_opaque(&host);
+        is_opaque |= mark == Some(Mark::Opaque);
     }
     Said::Nothing
 }

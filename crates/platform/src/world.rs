@@ -1,5 +1,6 @@
 //! What every operation works with: the store, the settings, Packlight's own programs and buildpacks.
 
+use crate::isolation::{Ground, GroundError};
 use crate::payload::{self, PayloadError};
 use crate::registries::{self, RegistriesError};
 use crate::settings::{self, Environment, Settings, SettingsError};
@@ -24,6 +25,8 @@ pub struct World {
     pub order: Order,
     /// The client of registries, once one was asked.
     registries: OnceLock<Client>,
+    /// What rooms stand on, once it was asked.
+    ground: OnceLock<Ground>,
 }
 
 /// Why nothing can be worked with.
@@ -91,7 +94,8 @@ impl World {
         let order = fs_err::read_to_string(payload_dir.join("order.toml"))
             .map_err(|error| WorldError::Order(error.to_string()))?;
         let order = cnb::parse("order.toml", &order).map_err(|error| WorldError::Order(error.to_string()))?;
-        Ok(Self { store, settings, env, payload_dir, order, registries: OnceLock::new() })
+        let (registries, ground) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { store, settings, env, payload_dir, order, registries, ground })
     }
 
     /// The client of registries.
@@ -104,5 +108,19 @@ impl World {
         }
         let made = registries::client(&self.settings, &self.env)?;
         Ok(self.registries.get_or_init(|| made))
+    }
+
+    /// What rooms stand on here, tried out when it is first asked.
+    ///
+    /// # Errors
+    /// When this machine does not allow the sandbox.
+    pub fn ground(&self) -> Result<&Ground, GroundError> {
+        match self.ground.get() {
+            Some(ground) => Ok(ground),
+            None => {
+                let ground = Ground::try_out(&self.store)?;
+                Ok(self.ground.get_or_init(|| ground))
+            }
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::BuildRequest;
 use crate::base::BaseError;
-use crate::builder::{BuilderError, Ground};
+use crate::builder::{BuilderError, RunImage};
+use crate::isolation::{GroundError, Unisolated};
 use crate::lock::LockError;
 use crate::output::{OutputError, Written};
 use crate::source::SourceError;
@@ -60,7 +61,7 @@ pub struct BuiltProcess {
 
 pub(super) fn built(
     request: &BuildRequest,
-    ground: &Ground,
+    run_image: &RunImage,
     exported: &lifecycle::Exported,
     metadata: &BuildMetadata,
     outputs: Vec<Written>,
@@ -71,8 +72,8 @@ pub(super) fn built(
         name: request.name.short(),
         digest: exported.image.digest().to_string(),
         size: exported.image.size(),
-        base_size: ground.run_image.size(),
-        base: ground.words.clone(),
+        base_size: run_image.image.size(),
+        base: run_image.words.clone(),
         layers: exported
             .layers
             .iter()
@@ -98,6 +99,9 @@ pub enum BuildError {
     /// This machine does not allow the sandbox.
     #[error(transparent)]
     Forbidden(#[from] sandbox::Forbidden),
+    /// Somebody else's buildpacks would run with reduced isolation.
+    #[error(transparent)]
+    Unisolated(#[from] Unisolated),
     /// The source cannot be built.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -143,4 +147,13 @@ pub enum BuildError {
     /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+impl From<GroundError> for BuildError {
+    fn from(error: GroundError) -> Self {
+        match error {
+            GroundError::Forbidden(error) => Self::Forbidden(error),
+            GroundError::Store(error) => Self::Store(error),
+        }
+    }
 }

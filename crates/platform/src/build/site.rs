@@ -3,7 +3,7 @@
 use super::{BuildError, BuildRequest, EXEC_ENV, Given, handover};
 use crate::app;
 use crate::base::{self, Wanted};
-use crate::builder::{Builder, Ground, Origin};
+use crate::builder::{Builder, Origin, RunImage};
 use crate::event::{Event, Events, Phase, in_phase};
 use crate::images::StoreImages;
 use crate::lock::Lock;
@@ -14,7 +14,7 @@ use crate::source::Source;
 use crate::world::World;
 use lifecycle::{Cache, Catalogue, Detected, Dir, Dirs, Previous, Semantics, Verdict};
 use oci::AppDir;
-use sandbox::{Identity, Mount, Network};
+use sandbox::{Identity, Isolation, Mount, Network};
 
 /// Whose layers the app's directory holds.
 const BUILDER_FILE: &str = "builder";
@@ -25,7 +25,7 @@ pub(super) struct Made<'a> {
     pub(super) source: &'a Source,
     pub(super) detected: &'a Detected,
     pub(super) built: &'a lifecycle::Built,
-    pub(super) ground: &'a Ground,
+    pub(super) run_image: &'a RunImage,
 }
 
 fn launcher_metadata() -> cnb::labels::LauncherMetadata {
@@ -56,15 +56,15 @@ impl<'a> Site<'a> {
     pub(super) fn prepare(
         world: &'a World,
         (request, source): (&BuildRequest, &Source),
-        app_dir: &AppDir,
+        (app_dir, isolation): (&AppDir, Isolation),
         given: Given,
         builder: Builder,
     ) -> Result<Self, BuildError> {
         let scratch = world.store.scratch()?;
         let at = |name: &str| scratch.path().join(name);
         let recorded = recorded_cache(app_dir, &builder)?.filter(|_| !request.clear_cache);
-        sandbox::own_dir(&at("work"), builder.user)?;
-        sandbox::own_dir(&app_dir.layers(), builder.user)?;
+        sandbox::own_dir(&at("work"), builder.user, &isolation)?;
+        sandbox::own_dir(&app_dir.layers(), builder.user, &isolation)?;
         given.handover.write(&at("platform"), &request.volumes)?;
         let mut lower = vec![source.dir.clone()];
         if !source.left_out.is_empty() {
@@ -73,8 +73,8 @@ impl<'a> Site<'a> {
             sandbox::whiteouts(&at("left-out"), &hidden)?;
             lower.insert(0, at("left-out"));
         }
-        let changes = Changes::within(&at("app"), builder.user)?;
-        let room = room(request, (&builder, &given), lower, scratch.path(), (app_dir, changes));
+        let changes = Changes::within(&at("app"), builder.user, &isolation)?;
+        let room = room(request, (&builder, &given), (lower, isolation), scratch.path(), (app_dir, changes));
         let dirs = dirs(&room, source, &builder)?;
         let mut cache = recorded.map(|it| Cache::parse(&it)).unwrap_or_default();
         if request.locking.forgets() {
@@ -93,7 +93,7 @@ impl<'a> Site<'a> {
                 dirs: &self.dirs,
                 catalogue: &self.builder.catalogue,
                 order: &self.builder.order,
-                target: self.builder.ground.as_ref().map(|it| &it.target),
+                target: self.builder.run_image.as_ref().map(|it| &it.target),
                 exec_env: EXEC_ENV,
                 env: &self.builder.env,
                 semantics: Semantics::SPECIFICATION,
@@ -116,20 +116,20 @@ impl<'a> Site<'a> {
     }
 
     /// What apps stand on: the builder's run image, or a base of what the buildpacks want.
-    pub(super) fn on_ground(
+    pub(super) fn on_run_image(
         mut self,
         source: &Source,
         detected: &Detected,
         events: Events<'_>,
-    ) -> Result<(Self, Ground), BuildError> {
-        if let Some(ground) = self.builder.ground.clone() {
-            return Ok((self, ground));
+    ) -> Result<(Self, RunImage), BuildError> {
+        if let Some(run_image) = self.builder.run_image.clone() {
+            return Ok((self, run_image));
         }
         let wanted = Wanted::of(&detected.plan, &source.project.packlight.debian)?;
         let pins = self.given.handover.lock.debian.as_ref();
         let base = in_phase(events, Phase::Base, || base::obtain(self.world, &wanted, pins, events))?;
         self.room.root = vec![base.build_tree.clone(), base.run_tree.clone()];
-        Ok((self, Ground::from(&base)))
+        Ok((self, RunImage::from(&base)))
     }
 
     pub(super) fn restore(
@@ -152,17 +152,17 @@ impl<'a> Site<'a> {
     pub(super) fn build(
         &self,
         detected: &Detected,
-        ground: &Ground,
+        run_image: &RunImage,
         events: Events<'_>,
     ) -> Result<lifecycle::Built, BuildError> {
-        lifecycle::check_targets(&self.builder.catalogue, &detected.group, &ground.target)?;
+        lifecycle::check_targets(&self.builder.catalogue, &detected.group, &run_image.target)?;
         let built = lifecycle::build(
             &lifecycle::BuildRequest {
                 dirs: &self.dirs,
                 catalogue: &self.builder.catalogue,
                 group: &detected.group,
                 plan: &detected.plan,
-                target: Some(&ground.target),
+                target: Some(&run_image.target),
                 exec_env: EXEC_ENV,
                 env: &self.builder.env,
                 semantics: Semantics::SPECIFICATION,
@@ -193,10 +193,10 @@ impl<'a> Site<'a> {
                 metadata: launcher_metadata(),
             },
             base: &lifecycle::RunBase {
-                image: &made.ground.run_image,
-                reference: made.ground.reference.clone(),
-                name: made.ground.name.clone(),
-                mirrors: made.ground.mirrors.clone(),
+                image: &made.run_image.image,
+                reference: made.run_image.reference.clone(),
+                name: made.run_image.name.clone(),
+                mirrors: made.run_image.mirrors.clone(),
             },
             previous,
             cache: &self.cache,
@@ -221,8 +221,8 @@ impl<'a> Site<'a> {
     }
 
     /// The lock that this build came from: the base's packages and what the buildpacks settled on.
-    pub(super) fn lock_after(&self, ground: &Ground) -> Result<Lock, BuildError> {
-        let mut lock = Lock { debian: ground.lock.clone(), parts: toml::Table::new() };
+    pub(super) fn lock_after(&self, run_image: &RunImage) -> Result<Lock, BuildError> {
+        let mut lock = Lock { debian: run_image.lock.clone(), parts: toml::Table::new() };
         handover::add_fragments(&mut lock, &self.dirs.layers)?;
         Ok(lock)
     }
@@ -249,7 +249,7 @@ fn recorded_cache(app_dir: &AppDir, builder: &Builder) -> Result<Option<Vec<u8>>
 fn room(
     request: &BuildRequest,
     (builder, given): (&Builder, &Given),
-    source: Vec<std::path::PathBuf>,
+    (source, isolation): (Vec<std::path::PathBuf>, Isolation),
     scratch: &std::path::Path,
     (app_dir, app_changes): (&AppDir, Changes),
 ) -> BuildRoom {
@@ -274,6 +274,7 @@ fn room(
         build_mounts,
         detect_network: if own { Network::None } else { request.network },
         network: request.network,
+        isolation,
     }
 }
 

@@ -3,7 +3,7 @@
 //! <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#build-image>
 
 use super::added::{self, AddedError};
-use super::{Builder, Choice, Ground, Origin};
+use super::{Builder, Choice, Origin, RunImage};
 use crate::base::BaseError;
 use crate::event::{Event, Events};
 use crate::images::{self, Found, ImageError, PullPolicy, Source};
@@ -104,7 +104,7 @@ pub(super) fn from_image(
     let user = user(&env).ok_or_else(|| {
         reader.is_none("its environment does not say who builds (CNB_USER_ID, CNB_GROUP_ID)")
     })?;
-    let ground = ground(world, asked, &found, &reader, events)?;
+    let run_image = run_image(world, asked, &found, &reader, events)?;
     let mut catalogue = Catalogue::new();
     added::shelve(&mut catalogue, reader.trees);
     let build_config =
@@ -117,7 +117,7 @@ pub(super) fn from_image(
         mounts: Vec::new(),
         user,
         build_config,
-        ground: Some(ground),
+        run_image: Some(run_image),
         trees,
     })
 }
@@ -161,18 +161,19 @@ fn with_home(mut env: Environment, user: Identity, trees: &[PathBuf]) -> Environ
     env
 }
 
-fn ground(
+fn run_image(
     world: &World,
     asked: &Asked<'_>,
     builder: &Found,
     reader: &Reader<'_>,
     events: Events<'_>,
-) -> Result<Ground, BuilderError> {
+) -> Result<RunImage, BuilderError> {
     let (in_place, policy) = (asked.choice.run_image.as_ref(), asked.choice.pull_policy);
     let named = match in_place {
         Some(_) => NamedRunImage::default(),
-        None => run_image(&builder.image, reader)?
-            .ok_or_else(|| BuilderError::NoRunImage(builder.name.clone()))?,
+        None => {
+            named_by(&builder.image, reader)?.ok_or_else(|| BuilderError::NoRunImage(builder.name.clone()))?
+        }
     };
     let found = match in_place {
         Some(source) => images::obtain(world, source, policy, events).map_err(BuilderError::RunImage)?,
@@ -180,19 +181,19 @@ fn ground(
     };
     let config = found.image.config();
     let stack = config.config.labels.get(STACK_ID).map(|it| format!(", stack {it}"));
-    Ok(Ground {
+    Ok(RunImage {
         words: format!("{}{}", found.name, stack.unwrap_or_default()),
         target: target(&found.image, reader.trees),
         reference: found.reference,
         name: if named.image.is_empty() { found.name } else { named.image },
         mirrors: named.mirrors,
-        run_image: found.image,
+        image: found.image,
         lock: None,
     })
 }
 
 /// What the builder says that apps stand on.
-fn run_image(builder: &Image, reader: &Reader<'_>) -> Result<Option<NamedRunImage>, BuilderError> {
+fn named_by(builder: &Image, reader: &Reader<'_>) -> Result<Option<NamedRunImage>, BuilderError> {
     let label = builder.config().config.labels.get(BUILDER_METADATA);
     let metadata: BuilderMetadata = label.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
     let of_run: RunToml = reader.toml(RUN_TOML)?.unwrap_or_default();

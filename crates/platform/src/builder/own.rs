@@ -33,7 +33,7 @@ pub(super) fn own(world: &World) -> Result<Builder, CatalogueError> {
         user: BUILD_USER,
         env: base_env(),
         build_config: None,
-        ground: None,
+        run_image: None,
     })
 }
 

@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use platform::Access;
 use platform::build::{Added, Choice, Volume};
 use platform::images::{PullPolicy, Source};
+use platform::isolation::Foreign;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -30,6 +31,9 @@ pub(super) struct BuilderArguments {
     /// When registries are asked for images that are in the store
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pull_policy: Pull,
+    /// Let somebody else's buildpacks run where this machine forbids full isolation
+    #[arg(long)]
+    allow_unisolated: bool,
     /// A file or folder that the buildpacks see; `:rw` lets them write [default: :ro]
     #[arg(long, value_name = "HERE:THERE[:ro|:rw]")]
     volume: Vec<String>,
@@ -63,6 +67,7 @@ impl BuilderArguments {
                 Pull::IfNotPresent => PullPolicy::IfNotPresent,
                 Pull::Never => PullPolicy::Never,
             },
+            unisolated: if self.allow_unisolated { Foreign::Allowed } else { Foreign::Refused },
         })
     }
 
