@@ -1,6 +1,6 @@
 //! Everything that can be asked on the command line; what a verb takes is in its own file of `commands/`.
 
-use crate::commands::{base, build, exit_codes, images, prune, rm, run, store};
+use crate::commands::{base, build, exit_codes, images, prune, rebase, rm, run, store};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -106,6 +106,8 @@ pub(crate) enum Command {
     Rm(rm::Arguments),
     /// Free what nothing uses any more
     Prune(prune::Arguments),
+    /// Put images on a newer run image, without a build and without moving a layer
+    Rebase(rebase::Arguments),
     /// Look after the store
     Store(store::Arguments),
     /// Look after the bases, which apps run on

@@ -3,8 +3,9 @@
 //! The words of an error stand where it happens; here is what a user can do about it, in one place to read through.
 
 use crate::exit_code::ExitCode;
-use platform::base::{BaseError, UpdateError};
+use platform::base::{BaseError, PushError, UpdateError};
 use platform::build::{AddedError, BuildError, BuilderError};
+use platform::rebase::MatchError;
 use platform::run::RunError;
 use platform::world::WorldError;
 use platform::{DetectError, StoreError, Verdict, lifecycle_errors as phase};
@@ -67,6 +68,28 @@ pub(crate) fn not_yet(what: &str) -> Failure {
 impl From<platform::NameError> for Failure {
     fn from(error: platform::NameError) -> Self {
         Self::of(ExitCode::USAGE, &error)
+    }
+}
+
+impl From<MatchError> for Failure {
+    fn from(error: MatchError) -> Self {
+        match error {
+            MatchError::World(error) => (*error).into(),
+            MatchError::Pattern(_) => Self::of(ExitCode::USAGE, &error),
+            MatchError::Registry(_) => Self::of(ExitCode::GENERAL, &error),
+        }
+    }
+}
+
+impl From<PushError> for Failure {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::World(error) => (*error).into(),
+            PushError::Base(error) => base(error),
+            PushError::Store(error) => error.into(),
+            PushError::Registry(_) => Self::of(ExitCode::OUTPUT, &error),
+            other => Self::of(ExitCode::USAGE, &other),
+        }
     }
 }
 

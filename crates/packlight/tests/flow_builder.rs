@@ -5,8 +5,9 @@
 mod support;
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
+use support::registry::Registry;
 use support::*;
 
 fn docker(args: &[&str]) -> Said {
@@ -184,48 +185,13 @@ fn folder_path() -> tempfile::TempDir {
     folder(&[])
 }
 
-/// Debian's registry on a port of its own, for one test.
-struct Registry {
-    program: Child,
-    port: u16,
-    dir: tempfile::TempDir,
-}
-
-impl Registry {
-    fn start() -> Self {
-        let (dir, port) = (folder(&[]), free_port());
-        let config = dir.path().join("config.yml");
-        let text = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n",
-            dir.path().join("data").display()
-        );
-        std::fs::write(&config, text).unwrap();
-        let mut command = Command::new("docker-registry");
-        let program = command.arg("serve").arg(config).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let program = program.unwrap_or_else(|error| panic!("docker-registry ({error}); run `make setup`"));
-        get(port, "/v2/");
-        Self { program, port, dir }
-    }
-
-    fn name(&self, name: &str) -> String {
-        format!("localhost:{}/{name}", self.port)
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.program.kill();
-        let _ = self.program.wait();
-    }
-}
-
 #[test]
 fn from_a_registry_into_a_registry_and_what_is_there_is_not_sent_again() {
     builder();
     let registry = Registry::start();
     for it in [BUILDER, RUN] {
         let to = format!("docker://{}", registry.name(it));
-        let file = registry.dir.path().join(it);
+        let file = registry.dir().join(it);
         docker(&["save", "-o", file.to_str().unwrap(), it]).ok();
         let from = format!("docker-archive:{}", file.display());
         say(Command::new("skopeo").args(["copy", "-q", "--dest-tls-verify=false", &from, &to])).ok();
@@ -252,12 +218,12 @@ fn from_a_registry_into_a_registry_and_what_is_there_is_not_sent_again() {
     assert!(labels.contains(&format!("\"image\":\"{run_image}:latest\"")), "{labels}");
     let blobs = |registry: &Registry| {
         let found = say(Command::new("find")
-            .arg(registry.dir.path().join("data"))
+            .arg(registry.dir().join("data"))
             .args(["-name", "data", "-newer"])
-            .arg(registry.dir.path().join("mark")));
+            .arg(registry.dir().join("mark")));
         found.out.lines().count()
     };
-    std::fs::write(registry.dir.path().join("mark"), "").unwrap();
+    std::fs::write(registry.dir().join("mark"), "").unwrap();
     std::thread::sleep(std::time::Duration::from_millis(20));
     let again = build(&name, app.path(), &args).ok().both();
     assert!(again.contains(&digest), "{again}");

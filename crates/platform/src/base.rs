@@ -3,9 +3,12 @@
 //! Two trees: the run image's, which apps run on, and above it the packages that only the build needs.
 
 mod composition;
+mod push;
 pub(crate) mod update;
 mod wanted;
 
+pub(crate) use push::names as names_of_bases;
+pub use push::{PushError, push};
 pub use update::{Change, UpdateError, Updated, update};
 pub use wanted::{PLAN_ENTRY, Wanted, WantedError};
 
@@ -16,7 +19,7 @@ use crate::world::World;
 use cnb::analyzed::TargetData;
 use cnb::buildpack_toml::Distro;
 use debian::{Archive, LockedPackage, Release, Wishes};
-use oci::{Digest, Image};
+use oci::{Digest, Image, ImageName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,6 +43,8 @@ pub struct Base {
     pub build_tree: PathBuf,
     /// What apps run on.
     pub target: TargetData,
+    /// The name under which it was pushed.
+    pub name: Option<ImageName>,
 }
 
 /// Why there is no base.
@@ -188,7 +193,8 @@ fn open(world: &World, lock: DebianLock, dir: &Path) -> Result<Base, BaseError> 
     let run_image = world.store.image_by_digest(&record.run_image)?;
     let run_tree = world.store.unpacked(&record.run_layer)?;
     let target = target(&lock);
-    Ok(Base { lock, run_image, run_tree, build_tree: dir.join("build"), target })
+    let name = push::name(dir);
+    Ok(Base { lock, run_image, run_tree, build_tree: dir.join("build"), target, name })
 }
 
 /// What apps on this base run on, in Go's words.
@@ -293,6 +299,8 @@ pub struct Summary {
     pub release: String,
     /// The run image's digest.
     pub run_image: String,
+    /// The name under which it was pushed; none: images on it can be rebased in this store only.
+    pub name: Option<String>,
     /// Compressed bytes of the run image.
     pub size: u64,
     /// Names and versions of the run image's packages.
@@ -321,6 +329,7 @@ pub fn list(store: &oci::Store) -> Result<Vec<Summary>, BaseError> {
             Ok(Summary {
                 release: record.lock.release.clone(),
                 run_image: run_image.digest().to_string(),
+                name: push::name(&dir).map(|it| it.short()),
                 size: run_image.size(),
                 packages: record.lock.run.iter().map(|it| (it.name.clone(), it.version.clone())).collect(),
                 images: on_it,

@@ -18,7 +18,7 @@ use cnb::analyzed::TargetData;
 use cnb::env::Environment;
 use cnb::order::Order;
 use lifecycle::{Catalogue, Dir};
-use oci::Image;
+use oci::{Image, ImageName};
 use sandbox::{Identity, Mount};
 use std::path::PathBuf;
 
@@ -117,10 +117,12 @@ pub(crate) struct RunImage {
 
 impl From<&Base> for RunImage {
     fn from(base: &Base) -> Self {
+        let digest = base.run_image.digest();
+        let exact = |name: &ImageName| ImageName { tag: None, digest: Some(digest), ..name.clone() };
         Self {
             image: base.run_image.clone(),
-            reference: base.run_image.digest().to_string(),
-            name: String::new(),
+            reference: base.name.as_ref().map_or_else(|| digest.to_string(), |it| exact(it).to_string()),
+            name: base.name.as_ref().map(ImageName::short).unwrap_or_default(),
             mirrors: Vec::new(),
             target: base.target.clone(),
             words: format!("Debian {}, {} packages", base.lock.release, base.lock.run.len()),

@@ -78,6 +78,11 @@ pub enum Event {
         /// Bytes that will be sent.
         bytes: u64,
     },
+    /// An image was put on another run image, or was not.
+    Rebased {
+        /// Which, and what happened.
+        rebased: crate::rebase::Rebased,
+    },
     /// A layer of the image stands.
     LayerExported {
         /// What it is, such as `packlight/python:venv`.

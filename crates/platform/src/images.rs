@@ -4,7 +4,7 @@ mod obtain;
 mod source;
 
 pub use obtain::{Found, ImageError, PullPolicy};
-pub(crate) use obtain::{Progress, obtain};
+pub(crate) use obtain::{Progress, obtain, platform};
 pub use source::Source;
 
 use lifecycle::ImagesError;

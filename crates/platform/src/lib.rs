@@ -15,6 +15,7 @@ pub mod lock;
 mod machine;
 pub mod output;
 pub mod payload;
+pub mod rebase;
 mod registries;
 mod relay;
 mod room;

@@ -48,6 +48,14 @@ Examples:
         #[arg(long, value_name = "PACKAGE")]
         build: Vec<String>,
     },
+    /// Push a base to a registry: images that are built on it from then on can be rebased there
+    Push {
+        /// The name that its run image gets, such as registry.example.com/base/python:3.13
+        name: String,
+        /// An image that stands on the base, where the store has several
+        #[arg(long, value_name = "IMAGE")]
+        of: Option<String>,
+    },
     /// Compose the base of every app anew, of today's packages; the next build of each stands on it
     Update,
 }
@@ -59,8 +67,26 @@ pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Fa
         Verb::Lock { name: None, release, run, build } => {
             lock(here, &Wanted { release: release.clone(), run: sorted(run), build: sorted(build) })
         }
+        Verb::Push { name, of } => push(here, name, of.as_ref()),
         Verb::Update => update(here),
     }
+}
+
+fn push(here: &Here<'_>, name: &str, of: Option<&String>) -> Result<ExitCode, Failure> {
+    let names = here.names(&[name.to_owned()])?;
+    let of = here.names(of.map(std::slice::from_ref).unwrap_or_default())?;
+    let Some(name) = names.first() else { return Err(Failure::usage("the base needs a name")) };
+    let world = here.world()?;
+    let pushed = base::push(&world, name, of.first(), &|event| here.screen.event(event))?;
+    let digest = pushed.digest.to_string();
+    let value = serde_json::json!({"name": name.short(), "digest": digest, "sent": pushed.sent});
+    let text = format!(
+        "{} is {digest}, {} sent; images built on it from now on say so, and `packlight rebase` finds it\n",
+        name.short(),
+        bytes(pushed.sent)
+    );
+    here.screen.result("pushed", &value, |_| text, &digest);
+    Ok(ExitCode::OK)
 }
 
 fn show(here: &Here<'_>, packages: bool) -> Result<ExitCode, Failure> {
@@ -82,11 +108,12 @@ fn bases_text(bases: &[Summary], packages: bool) -> String {
             .map(|it| format!("{}\n{}\n", it.run_image, package_rows(&it.packages)))
             .collect();
     }
-    let mut rows = vec![["BASE", "RELEASE", "PACKAGES", "SIZE", "IMAGES"].map(str::to_owned)];
+    let mut rows = vec![["BASE", "RELEASE", "PACKAGES", "SIZE", "NAME", "IMAGES"].map(str::to_owned)];
     rows.extend(bases.iter().map(|it| {
         let digest = it.run_image.chars().take("sha256:".len() + 12).collect();
         let count = it.packages.len().to_string();
-        [digest, it.release.clone(), count, bytes(it.size), it.images.join(", ")]
+        let name = it.name.clone().unwrap_or_else(|| "-".to_owned());
+        [digest, it.release.clone(), count, bytes(it.size), name, it.images.join(", ")]
     }));
     table(&rows)
 }
@@ -173,6 +200,7 @@ mod tests {
         let base = Summary {
             release: "trixie".into(),
             run_image: format!("sha256:{}", "a".repeat(64)),
+            name: Some("registry.example.com/base:1".into()),
             size: 24_300_000,
             packages: vec![("libc6".into(), "2.41-12".into())],
             images: vec!["my-app:latest".into(), "other:1".into()],
@@ -180,8 +208,8 @@ mod tests {
         let bases = [base];
         assert_eq!(
             bases_text(&bases, false),
-            "BASE                 RELEASE  PACKAGES  SIZE     IMAGES\n\
-             sha256:aaaaaaaaaaaa  trixie   1         24.3 MB  my-app:latest, other:1\n"
+            "BASE                 RELEASE  PACKAGES  SIZE     NAME                         IMAGES\n\
+             sha256:aaaaaaaaaaaa  trixie   1         24.3 MB  registry.example.com/base:1  my-app:latest, other:1\n"
         );
         assert!(bases_text(&bases, true).ends_with("aaa\n  libc6  2.41-12\n\n"));
     }

@@ -5,6 +5,7 @@ pub(crate) mod build;
 pub(crate) mod exit_codes;
 pub(crate) mod images;
 pub(crate) mod prune;
+pub(crate) mod rebase;
 pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod store;
@@ -28,6 +29,7 @@ pub(crate) fn run(cli: &Cli, screen: &Screen, env: Environment) -> Result<ExitCo
         Command::Images(arguments) => images::run(&here, arguments),
         Command::Rm(arguments) => rm::run(&here, arguments),
         Command::Prune(arguments) => prune::run(&here, arguments),
+        Command::Rebase(arguments) => rebase::run(&here, arguments),
         Command::Store(arguments) => store::run(&here, arguments),
         Command::Base(arguments) => base::run(&here, arguments),
         Command::Version => version::run(&here),

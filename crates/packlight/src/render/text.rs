@@ -6,12 +6,23 @@ use super::style::Styles;
 use super::{Volume, bytes, table};
 use crate::failure::Failure;
 use platform::event::{Event, Phase};
+use platform::rebase::{Outcome, Rebased};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::time::Duration;
 
 /// How many lines a quiet build keeps, to be shown when it fails.
 const KEPT: usize = 60;
+
+/// What became of one image.
+fn one_image(rebased: &Rebased) -> String {
+    let what = match &rebased.outcome {
+        Outcome::Rebased { to, .. } => format!("is {to}"),
+        Outcome::Unchanged => "is on its run image already".to_owned(),
+        Outcome::Refused { reason } => format!("stays as it is: {reason}"),
+    };
+    format!("{} {what}", rebased.name)
+}
 
 pub(super) struct Text {
     to: Box<dyn Write + Send>,
@@ -62,6 +73,7 @@ impl Text {
                 "nothing has changed since the last build, whose image stands (--clear-cache builds anew)",
             ),
             Event::Detected { buildpack } => self.inside(buildpack),
+            Event::Rebased { rebased } => self.inside(&one_image(rebased)),
             Event::Sending { layers, of, bytes: count } => {
                 self.inside(&format!("sending {layers} of {of} layers, {}", bytes(*count)));
             }

@@ -5,6 +5,8 @@
 #![allow(dead_code, reason = "each flow uses a part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+pub(crate) mod registry;
+
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -47,6 +47,7 @@ impl Inputs {
             "names": request.names().map(ToString::to_string).collect::<Vec<_>>(),
             "process": request.default_process,
             "network": format!("{:?}", request.network),
+            "bases": crate::base::names_of_bases(&world.store)?,
             // The lock appears beside the source with `--lock`; it is compared by itself.
             "left out": source.left_out.iter().filter(|it| **it != Path::new(LOCK_FILE)).collect::<Vec<_>>(),
             "project": format!("{:?}", source.project),
