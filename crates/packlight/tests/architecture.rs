@@ -55,7 +55,10 @@ const WRITES_FILES: &[(&str, &str)] = &[
         "a program of a layer, which the lifecycle reads when the buildpack has ended",
     ),
     ("crates/buildpack/src/program.rs", "the plan, which the lifecycle reads when the buildpack has ended"),
-    ("crates/lifecycle/src/volume.rs", "a cache's next contents, in a directory that is renamed when complete"),
+    (
+        "crates/lifecycle/src/volume.rs",
+        "a cache's next contents, in a directory that is renamed when complete",
+    ),
     ("crates/oci/src/store/lock.rs", "locks have no content"),
     ("crates/oci/src/store/open.rs", "a new store, under another name first"),
     ("crates/platform/src/base/composition.rs", "a new base, under another name first"),
