@@ -302,7 +302,7 @@ fn write_layers(dir: &Path, files: &BTreeMap<String, String>) -> io::Result<()> 
 }
 
 fn script(path: &Path, body: &str) -> io::Result<()> {
-    testing::program(path, &format!("#!/bin/sh\n{body}"))
+    testing::program(path, format!("#!/bin/sh\n{body}"))
 }
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<T> {

@@ -109,6 +109,23 @@ fn uv() -> &'static Path {
 }
 
 #[test]
+fn versions_that_only_the_app_knows_are_asked_of_no_index_and_count() {
+    let room = Room::new(&[
+        "flask-3.1.3+mine",
+        "typing_extensions-4.999.0+mine",
+        "sqlalchemy-0.9.1+mine",
+        "pytz-2004d",
+    ]);
+    let log = room.build(uv());
+    assert!(log.contains("version 1.45.1, for flask 3.1.3+mine, urllib, sqlite3\n"), "{log}");
+    assert!(log.contains("left out: sqlalchemy 0.9.1+mine (supports >=1.0.0,<2.1.0)"), "{log}");
+    assert!(
+        !room.agent_files().keys().any(|it| it.to_string_lossy().contains("typing_extensions")),
+        "the app has typing_extensions"
+    );
+}
+
+#[test]
 fn what_fits_is_put_in_and_the_same_input_is_asked_nothing_and_gives_the_same_bytes() {
     let room = Room::new(&["flask-3.1.3", "sqlalchemy-2.1.0", "markupsafe-3.0.3"]);
     let log = room.build(uv());
@@ -222,9 +239,8 @@ fn every_row_names_a_class_that_exists_in_its_package() {
 fn the_launch_program_answers_on_descriptor_three_when_a_process_type_is_started() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("opentelemetry/exec.d/packlight-agent");
-    fs_err::create_dir_all(program.parent().unwrap()).unwrap();
     fs_err::create_dir_all(dir.path().join("config")).unwrap();
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_packlight-agent"), &program).unwrap();
+    testing::program(&program, fs_err::read(env!("CARGO_BIN_EXE_packlight-agent")).unwrap()).unwrap();
     let config = dir.path().join("config/agent.toml");
     fs_err::write(
         &config,

@@ -24,7 +24,7 @@ fn python(room: &Room, code: &str, env: &[(&str, &str)]) -> String {
 
 /// An executable that leaves a mark when it is started.
 fn trap(path: &Path, mark: &Path) {
-    testing::program(path, &format!("#!/bin/sh\necho \"$0 $@\" >> {}\nexit 1\n", mark.display())).unwrap();
+    testing::program(path, format!("#!/bin/sh\necho \"$0 $@\" >> {}\nexit 1\n", mark.display())).unwrap();
 }
 
 #[test]

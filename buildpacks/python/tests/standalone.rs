@@ -21,7 +21,7 @@ fn room(sha256: Option<&str>) -> Room {
     fs::create_dir_all(python.join("lib")).unwrap();
     fs::write(python.join("lib/module.py"), "x = 1\n").unwrap();
     let program = python.join("bin/python3.12");
-    testing::program(&program, &format!("#!/bin/sh\nexec /usr/bin/python{} \"$@\"\n", room.minor)).unwrap();
+    testing::program(&program, format!("#!/bin/sh\nexec /usr/bin/python{} \"$@\"\n", room.minor)).unwrap();
     let archive = room.path("mirror").join(ARCHIVE);
     fs::create_dir_all(archive.parent().unwrap()).unwrap();
     let tar =

@@ -7,6 +7,7 @@
 
 pub mod analyzed;
 pub mod api;
+pub mod builder;
 pub mod buildpack_toml;
 pub mod env;
 pub mod group;

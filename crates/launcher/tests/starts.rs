@@ -64,7 +64,7 @@ impl Image {
     }
 
     fn program(&self, file: &str, body: &str) {
-        testing::program(&self.path(file), &format!("#!/bin/sh\n{body}\n")).unwrap();
+        testing::program(&self.path(file), format!("#!/bin/sh\n{body}\n")).unwrap();
     }
 
     fn run(&self, name: &str, args: &[&str]) -> Output {

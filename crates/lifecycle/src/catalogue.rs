@@ -179,6 +179,13 @@ impl Catalogue {
         Ok(())
     }
 
+    /// Adds what is in a directory that was found in some other way, in place of what has the same id and version; `id`
+    /// as in a directory name. Its descriptor is read when somebody asks for it.
+    pub fn put_first(&mut self, kind: Kind, id: &str, version: &str, dir: Dir) {
+        self.shelves.retain(|it| !(it.kind == kind && it.id == id && it.version == version));
+        self.shelves.push(Shelf { kind, id: id.to_owned(), version: version.to_owned(), dir });
+    }
+
     /// Adds the buildpack or extension in one directory.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! A key that these types do not name (Docker's `Healthcheck`, an annotation of tomorrow) lands in `extra` and is
 //! written back: <https://github.com/opencontainers/image-spec/blob/v1.1.0/config.md>.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -80,6 +80,13 @@ pub struct Platform {
     pub extra: Map<String, Value>,
 }
 
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+    }
+}
+
 /// What an image consists of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -118,6 +125,36 @@ pub struct Index {
     /// Keys that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+impl Index {
+    /// The entry for a platform: the same system and processor, and the same variant of it or none. Where there is none,
+    /// the platforms that there are, in words.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn for_platform(&self, wanted: &Platform) -> Result<&Descriptor, String> {
+        let fits = |entry: &&Descriptor| {
+            let platform = entry.platform.as_ref();
+            platform.is_some_and(|it| it.os == wanted.os && it.architecture == wanted.architecture)
+        };
+        let variant = |entry: &Descriptor| entry.platform.as_ref().and_then(|it| it.variant.clone());
+        let fitting: Vec<&Descriptor> = self.manifests.iter().filter(fits).collect();
+        let exact = fitting.iter().find(|entry| variant(entry) == wanted.variant);
+        let usual = || match wanted.variant {
+            // Who names no variant takes what there is; `v8` is all that an arm64 can be.
+            None => fitting.first(),
+            Some(_) => fitting.iter().find(|entry| variant(entry).is_none()),
+        };
+        exact.or_else(usual).copied().ok_or_else(|| {
+            // Attestations are listed as of an unknown platform.
+            let known = self.manifests.iter().filter_map(|it| it.platform.as_ref());
+            let mut known: Vec<String> =
+                known.filter(|it| it.os != "unknown").map(ToString::to_string).collect();
+            known.dedup();
+            if known.is_empty() { "no platform".to_owned() } else { known.join(", ") }
+        })
+    }
 }
 
 impl Default for Index {

@@ -149,35 +149,40 @@ impl Image {
 
     /// The layers, base first, each with its share of the history; all of them together have all of it.
     pub fn layers(&self) -> Vec<LayerRef> {
-        let mut layers: Vec<LayerRef> = self
-            .manifest
+        self.manifest
             .layers
             .iter()
             .zip(self.diff_ids())
-            .map(|(blob, diff_id)| LayerRef {
+            .zip(histories(&self.config))
+            .map(|((blob, diff_id), history)| LayerRef {
                 diff_id: *diff_id,
                 digest: blob.digest,
                 size: blob.size,
                 media_type: blob.media_type.clone(),
-                history: Vec::new(),
+                history,
             })
-            .collect();
-        let mut next = 0_usize;
-        let mut early = Vec::new();
-        for entry in &self.config.history {
-            if !entry.empty_layer {
-                next += 1;
-            }
-            match next.checked_sub(1).and_then(|at| layers.get_mut(at)) {
-                Some(layer) => {
-                    layer.history.append(&mut early);
-                    layer.history.push(entry.clone());
-                }
-                None => early.push(entry.clone()),
-            }
-        }
-        layers
+            .collect()
     }
+}
+
+/// For each layer its share of the history.
+pub(crate) fn histories(config: &ImageConfig) -> Vec<Vec<History>> {
+    let mut shares = vec![Vec::new(); config.rootfs.diff_ids.len()];
+    let mut next = 0_usize;
+    let mut early = Vec::new();
+    for entry in &config.history {
+        if !entry.empty_layer {
+            next += 1;
+        }
+        match next.checked_sub(1).and_then(|at| shares.get_mut(at)) {
+            Some(share) => {
+                share.append(&mut early);
+                share.push(entry.clone());
+            }
+            None => early.push(entry.clone()),
+        }
+    }
+    shares
 }
 
 /// The chain ids of a stack of layers: each names a layer together with all beneath it

@@ -1,5 +1,5 @@
-//! Images: names, manifests, layers as reproducible tars, the store that keeps them, the formats they leave in
-//! and the Docker engine they can be given to.
+//! Images: names, manifests, layers as reproducible tars, the store that keeps them, the registries they come from and
+//! go to, the formats they leave in and the Docker engine they can be given to.
 //! It knows nothing of buildpacks, of bases or of running anything: a layer is a list of files, an image is data.
 //! Open `store/mod.rs` next, for where everything lies on the disk, or `layer/spec.rs`, for what a layer is made of.
 
@@ -10,6 +10,7 @@ pub mod docker;
 pub mod docker_archive;
 mod document;
 mod image;
+pub mod import;
 mod layer;
 pub mod layout;
 mod name;

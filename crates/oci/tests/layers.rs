@@ -205,7 +205,7 @@ fn the_digest_of_a_small_layer_stays_what_it_was() {
     );
     assert_eq!(
         record.digest.to_string(),
-        "sha256:7a52ae1be366da89e5e8f95c44432f8bce0b842967012dea569c27d978cb5347"
+        "sha256:71d4a64d41c5addb47d980e50def22d6a613da6561b5e810931e748360587c59"
     );
 }
 

@@ -19,7 +19,7 @@ use base64::{
 };
 use oci::{
     ImageName,
-    registry::{Credentials, Layers, Proxies, Secret, Settings},
+    registry::{Authority, Credentials, Layers, Proxies, Secret, Settings},
 };
 use registries::{
     Fault, Proxy, Registry, Rule, amd64, client, image_of, name_at, quick,
@@ -291,8 +291,8 @@ fn who_may_not_is_told_so() {
 
 #[test]
 fn a_token_that_ends_in_the_middle_of_an_upload_is_replaced() {
-    let tokens = Tokens::start(1);
-    let wait = Rule::once("PATCH", "blobs/uploads", Fault::Wait(Duration::from_millis(2500))).after(1);
+    let tokens = Tokens::start(5);
+    let wait = Rule::once("PATCH", "blobs/uploads", Fault::Wait(Duration::from_millis(6500))).after(1);
     let proxy = Proxy::start(tokens.registry.address, vec![wait]);
     let host = proxy.address.to_string();
     let settings = Settings { chunk: 100_000, ..with_password(&host, "me:pw") };
@@ -341,6 +341,10 @@ fn with_tls() -> (Registry, TempDir, Vec<u8>) {
     (Registry::start_with(&tls), dir, pem)
 }
 
+fn authority(pem: Vec<u8>) -> Authority {
+    Authority { place: "company.pem".into(), pem }
+}
+
 #[test]
 fn a_certificate_must_be_vouched_for_and_a_proxy_leads_out() {
     let (registry, _dir, pem) = with_tls();
@@ -358,7 +362,7 @@ fn a_certificate_must_be_vouched_for_and_a_proxy_leads_out() {
             ),
         "{error}"
     );
-    push(Settings { authorities: vec![pem], ..settings() }, &name).unwrap();
+    push(Settings { authorities: vec![authority(pem)], ..settings() }, &name).unwrap();
     push(Settings { insecure: ["registry.example".to_owned()].into(), ..settings() }, &name).unwrap();
     let asked = asked.lock().unwrap();
     assert!(asked.iter().all(|it| it == "CONNECT registry.example:443 HTTP/1.1 true"), "{asked:?}");
@@ -386,8 +390,8 @@ fn a_registry_without_tls_must_be_marked() {
 fn a_setting_that_is_wrong_is_told_before_anything_is_asked() {
     let new = |settings| oci::registry::Client::new(settings).unwrap_err().to_string();
     assert_eq!(
-        new(Settings { authorities: vec![b"no certificate".to_vec()], ..quick() }),
-        "registries: cannot be reached: a file of certificates in the settings has none in it; it must be PEM"
+        new(Settings { authorities: vec![authority(b"no certificate".to_vec())], ..quick() }),
+        "registries: cannot be reached: company.pem: there is no certificate in it; it must be PEM"
     );
     let proxies = Proxies { https: Some(Secret::new("ftp://u:hush@[")), ..Proxies::default() };
     let error = new(Settings { proxies, ..quick() });

@@ -161,6 +161,11 @@ fn a_pull_in_pieces_fetches_again_what_was_lost_of_one() {
         )
     );
 
+    let size = scene.image.manifest().layers[0].size;
+    let other = Fault::Answer(206, format!("Content-Range: bytes 7-9/{size}\r\n"), "abc");
+    let error = scene.pull(pieces(), vec![Rule::once("GET", &scene.large(), other)]).unwrap_err();
+    assert!(error.ends_with("makes no sense: it sends other bytes than the wanted ones"), "{error}");
+
     // Not every registry knows pieces.
     let whole = vec![Rule::always("GET", &scene.large(), Fault::DropHeader("range"))];
     scene.pull(pieces(), whole).unwrap();
@@ -372,7 +377,9 @@ fn a_push_that_fails_leaves_no_image_and_says_why() {
             && error.contains(", after 5 tries; check the"),
         "{error}"
     );
-    assert_eq!(scene.registry.open_uploads(), 0);
+    // The registry is told that no more will come.
+    let log = scene.proxy.log();
+    assert!(log.iter().any(|line| line.starts_with("DELETE app/blobs/uploads/*")), "{log:#?}");
 
     // Other bytes than those that the image was made of.
     let path = scene.ours.blob_path(&scene.image.manifest().layers[0].digest);

@@ -4,7 +4,7 @@
 
 use crate::exit_code::ExitCode;
 use platform::base::{BaseError, UpdateError};
-use platform::build::BuildError;
+use platform::build::{AddedError, BuildError, BuilderError};
 use platform::run::RunError;
 use platform::world::WorldError;
 use platform::{DetectError, StoreError, Verdict, lifecycle_errors as phase};
@@ -70,6 +70,13 @@ impl From<platform::NameError> for Failure {
     }
 }
 
+impl From<AddedError> for Failure {
+    fn from(error: AddedError) -> Self {
+        let code = if matches!(error, AddedError::NotYet(..)) { ExitCode::NOT_YET } else { ExitCode::USAGE };
+        Self::of(code, &error)
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let failure = Self::of(ExitCode::STORE, &error);
@@ -99,14 +106,28 @@ impl From<WorldError> for Failure {
     }
 }
 
+fn builder(error: BuilderError) -> Failure {
+    match error {
+        BuilderError::Store(error) => error.into(),
+        BuilderError::Added(error) => error.into(),
+        BuilderError::Base(error) => base(*error),
+        BuilderError::RunImageAlone => Failure::of(ExitCode::USAGE, &error),
+        error => Failure::of(ExitCode::BUILDER, &error),
+    }
+}
+
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         match error {
             BuildError::Forbidden(error) => forbidden(&error),
+            BuildError::Unisolated(error) => Self::of(ExitCode::FORBIDDEN, &error)
+                .hint("`--allow-unisolated` runs them all the same, if you trust the builder as you trust a program of yours")
+                .hint(error.why.cure.trim_end()),
             BuildError::Source(error) => Self::of(ExitCode::SOURCE, &error),
             BuildError::Store(error) => error.into(),
             BuildError::Analyze(error) => Self::of(ExitCode::ANALYZE, &error),
             BuildError::Detect(error) => detect(&error),
+            BuildError::Builder(error) => builder(error),
             BuildError::Base(error) => base(error),
             BuildError::Restore(error) => Self::of(ExitCode::RESTORE, &error),
             BuildError::Build(error @ phase::BuildError::Failed { .. }) => {
@@ -151,6 +172,9 @@ impl From<RunError> for Failure {
             }
             RunError::NoProcess { .. } => failure
                 .hint("`--entrypoint COMMAND` starts any program of the image, `--entrypoint bash` a shell"),
+            RunError::VolumeWritable(_) => {
+                failure.hint("`:ro` after the volume gives the app a copy that it can read")
+            }
             RunError::Network { .. } => {
                 failure.hint("`--network host` shares this machine's network with the app")
             }
@@ -171,6 +195,7 @@ fn forbidden(error: &platform::Forbidden) -> Failure {
 fn base(error: BaseError) -> Failure {
     match error {
         BaseError::Store(error) => error.into(),
+        BaseError::Forbidden(error) => forbidden(&error),
         error if platform::error::is_disk_full(&error) => Failure::of(ExitCode::BASE, &error)
             .hint("`packlight prune` frees what no image needs; `--store DIR` takes another disk"),
         BaseError::Archive(_) | BaseError::Fetch(_) => Failure::of(ExitCode::BASE, &error)

@@ -59,6 +59,7 @@ const WRITES_FILES: &[(&str, &str)] = &[
         "crates/lifecycle/src/volume.rs",
         "a cache's next contents, in a directory that is renamed when complete",
     ),
+    ("crates/oci/src/store/blobs.rs", "the files of an archive, in a scratch directory"),
     ("crates/oci/src/store/lock.rs", "locks have no content"),
     ("crates/oci/src/store/open.rs", "a new store, under another name first"),
     ("crates/platform/src/base/composition.rs", "a new base, under another name first"),
@@ -66,6 +67,7 @@ const WRITES_FILES: &[(&str, &str)] = &[
     ("crates/platform/src/payload.rs", "the payload is unpacked beside its final name"),
     ("crates/platform/src/bin/append-payload.rs", "the executable, under another name first"),
     ("crates/sandbox/src/ids.rs", "files of /proc"),
+    ("crates/sandbox/src/reduced/entry.rs", "a room, in which nobody is before it is complete"),
     ("crates/sandbox/src/running.rs", "a terminal is opened"),
 ];
 

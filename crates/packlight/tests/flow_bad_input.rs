@@ -143,9 +143,9 @@ fn image_names_that_cannot_be_are_refused() {
 fn what_is_promised_but_not_there_yet_says_so() {
     let app = plain_app();
     for args in [
-        &["--publish"][..],
-        &["--builder", "paketobuildpacks/builder-jammy-base"],
-        &["--platform", "linux/arm64"],
+        &["--platform", "linux/arm64"][..],
+        &["--buildpack", "urn:cnb:registry:example/hello"],
+        &["--buildpack", "https://example.com/hello.tgz"],
     ] {
         let mut command = packlight(["build", "flow-bad", "--output", "store", "--path"]);
         let said = say(command.arg(app.path()).args(args));

@@ -239,13 +239,20 @@ fn killed_itself_it_takes_the_app_and_its_network_along() {
         let args = ["--network", network, "-p", &ports, "--entrypoint", "sh", "--", "-c", &script];
         let app = Running::start(&mut run(&args));
         app.until("up");
-        assert!(listed(&format!("^sleep {marker}$")));
+        let sleeps = || listed(&format!("^sleep {marker}$"));
+        // The shell says "up" before it has started the next program.
+        wait_until(sleeps, "the app's program never came");
         app.stop("KILL");
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        while listed(&format!("^sleep {marker}$")) || listed(&format!("(pasta|slirp4netns) .*{port}:8123")) {
-            assert!(std::time::Instant::now() < deadline, "{network}: something lives on");
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        let connected = || listed(&format!("(pasta|slirp4netns) .*{port}:8123"));
+        wait_until(|| !sleeps() && !connected(), &format!("{network}: something lives on"));
+    }
+}
+
+fn wait_until(done: impl Fn() -> bool, otherwise: &str) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !done() {
+        assert!(std::time::Instant::now() < deadline, "{otherwise}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
 

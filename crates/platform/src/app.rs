@@ -1,19 +1,19 @@
 //! The application directory after a build: the source with what the buildpacks changed in it.
 //!
-//! The changes lie in an overlay's upper directory; this file reads the kernel's notes in it
-//! (<https://docs.kernel.org/filesystems/overlayfs.html>, "whiteouts and opaque directories").
+//! The changes lie in an overlay's upper directory, with notes in it of what is gone.
 
 use crate::source::Source;
 use lifecycle::{AppSource, AppTree};
+use oci::Modes;
+use sandbox::Mark;
 use std::collections::BTreeSet;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 /// The application as it goes into the image.
 ///
 /// # Errors
 /// When the changes cannot be read.
-pub(crate) fn after_build(source: &Source, upper: &Path) -> std::io::Result<AppSource> {
+pub(crate) fn after_build(source: &Source, upper: &Path, modes: Modes) -> std::io::Result<AppSource> {
     let mut changes = Changes { hidden: source.left_out.clone(), notes: BTreeSet::new() };
     changes.read(upper, Path::new(""))?;
     Ok(AppSource {
@@ -21,14 +21,14 @@ pub(crate) fn after_build(source: &Source, upper: &Path) -> std::io::Result<AppS
             AppTree { host: source.dir.clone(), skip: changes.hidden },
             AppTree { host: upper.to_owned(), skip: changes.notes },
         ],
-        modes: oci::Modes::Normalise,
+        modes,
     })
 }
 
 struct Changes {
     /// What of the source is gone or replaced.
     hidden: BTreeSet<PathBuf>,
-    /// What of the upper directory is a note of the kernel's and no file.
+    /// What of the upper directory is a note and no file.
     notes: BTreeSet<PathBuf>,
 }
 
@@ -37,29 +37,20 @@ impl Changes {
         for entry in fs_err::read_dir(dir)? {
             let entry = entry?;
             let path = relative.join(entry.file_name());
-            let kind = entry.file_type()?;
-            if kind.is_char_device() && entry.metadata()?.rdev() == 0 {
+            let metadata = entry.metadata()?;
+            let mark = sandbox::mark(&entry.path(), &metadata);
+            if mark == Some(Mark::Gone) {
                 self.notes.insert(path.clone());
-                self.hidden.insert(path);
-            } else if kind.is_dir() {
-                if is_opaque(&entry.path()) {
-                    self.hidden.insert(path.clone());
-                }
+            }
+            if mark.is_some() || !metadata.is_dir() {
+                self.hidden.insert(path.clone());
+            }
+            if metadata.is_dir() {
                 self.read(&entry.path(), &path)?;
-            } else {
-                self.hidden.insert(path);
             }
         }
         Ok(())
     }
-}
-
-/// Whether a directory hides the one below it. The note is in the `user.` space when an ordinary user made the overlay.
-fn is_opaque(dir: &Path) -> bool {
-    let mut value = [0_u8; 1];
-    ["user.overlay.opaque", "trusted.overlay.opaque"]
-        .iter()
-        .any(|name| matches!(rustix::fs::lgetxattr(dir, *name, &mut value[..]), Ok(1)) && value[0] == b'y')
 }
 
 #[cfg(test)]
@@ -93,7 +84,7 @@ mod tests {
             lock: None,
             notices: Vec::new(),
         };
-        let app = after_build(&source, &upper).unwrap();
+        let app = after_build(&source, &upper, Modes::Normalise).unwrap();
         let skipped = |tree: usize| -> Vec<String> {
             app.trees[tree].skip.iter().map(|it| it.display().to_string()).collect()
         };

@@ -10,6 +10,7 @@ pub use update::{Change, UpdateError, Updated, update};
 pub use wanted::{PLAN_ENTRY, Wanted, WantedError};
 
 use crate::event::{Event, Events};
+use crate::isolation::GroundError;
 use crate::lock::DebianLock;
 use crate::world::World;
 use cnb::analyzed::TargetData;
@@ -69,6 +70,9 @@ pub enum BaseError {
         /// What it printed.
         output: String,
     },
+    /// This machine does not allow the sandbox.
+    #[error(transparent)]
+    Forbidden(#[from] sandbox::Forbidden),
     /// The sandbox could not be made.
     #[error(transparent)]
     Sandbox(#[from] sandbox::SandboxError),
@@ -81,6 +85,15 @@ pub enum BaseError {
     /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+impl From<GroundError> for BaseError {
+    fn from(error: GroundError) -> Self {
+        match error {
+            GroundError::Forbidden(error) => Self::Forbidden(error),
+            GroundError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 /// What is written down of a base that is ready: `bases/<key>/base.json`.

@@ -42,9 +42,9 @@ pub enum Event {
         /// The line, without its end.
         text: String,
     },
-    /// Bytes came over the network.
+    /// Bytes came or went over the network.
     Downloading {
-        /// `index` or `package`.
+        /// `index`, `package` or `layer`; or `upload`.
         kind: &'static str,
         /// The file, as a person would call it.
         name: String,
@@ -55,11 +55,11 @@ pub enum Event {
     },
     /// A file is complete and verified.
     Downloaded {
-        /// `index` or `package`.
+        /// `index`, `package` or `layer`; or `upload`.
         kind: &'static str,
         /// The file.
         name: String,
-        /// Bytes that came over the network.
+        /// Bytes that went over the network.
         bytes: u64,
     },
     /// Everything that the build depends on is as it was at the last one, whose image stands.

@@ -1,4 +1,11 @@
-//! The capability to read and make images, over the store.
+//! The capability to read and make images, over the store; and how an image gets into it.
+
+mod obtain;
+mod source;
+
+pub use obtain::{Found, ImageError, PullPolicy};
+pub(crate) use obtain::{Progress, obtain};
+pub use source::Source;
 
 use lifecycle::ImagesError;
 use oci::{Added, Digest, Image, ImageConfig, ImageName, LayerRecord, LayerRef, LayerSpec, Store};

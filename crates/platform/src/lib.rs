@@ -5,26 +5,30 @@
 mod app;
 pub mod base;
 pub mod build;
+mod builder;
 pub mod error;
 pub mod event;
 pub mod housekeeping;
-mod images;
+pub mod images;
+pub mod isolation;
 pub mod lock;
 mod machine;
 pub mod output;
 pub mod payload;
+mod registries;
 mod relay;
 mod room;
 pub mod run;
 pub mod settings;
 pub mod source;
+mod trees;
 mod vcs;
 pub mod world;
 
 // What a program that uses this crate needs of the rooms below, so that it need not know them.
 pub use lifecycle::{DetectError, Verdict};
 pub use oci::{ImageName, NameError, Store, StoreError};
-pub use sandbox::{Forbidden, Network, serve_if_asked};
+pub use sandbox::{Access, Forbidden, Network, serve_if_asked};
 
 /// Errors of the phases, as a [`build::BuildError`] carries them.
 pub mod lifecycle_errors {

@@ -2,9 +2,11 @@
 
 use crate::build::BuildRequest;
 use crate::event::{Event, Events};
+use crate::images::{Progress, Source};
 use crate::settings;
-use crate::world::World;
-use oci::docker::Progress;
+use crate::world::{World, WorldError};
+use oci::docker::Progress as Sent;
+use oci::registry::Layers;
 use oci::{Image, ImageName};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -14,6 +16,8 @@ use std::path::PathBuf;
 pub enum Output {
     /// Nowhere else.
     Store,
+    /// The registry that the name says.
+    Registry,
     /// The Docker engine; without one, the build fails.
     Docker,
     /// The Docker engine, when there is one.
@@ -29,7 +33,7 @@ pub enum Output {
 /// An image that went somewhere.
 #[derive(Debug, Clone, Serialize)]
 pub struct Written {
-    /// `docker`, `oci`, `oci-archive` or `docker-archive`.
+    /// `registry`, `docker`, `oci`, `oci-archive` or `docker-archive`.
     pub kind: &'static str,
     /// The engine, or the path.
     pub place: String,
@@ -40,6 +44,12 @@ pub struct Written {
 /// Why an image did not get where it should go.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
+    /// The registries' settings are wrong.
+    #[error(transparent)]
+    World(#[from] Box<WorldError>),
+    /// The registry could not take it.
+    #[error("the image, which is in the store, could not be pushed")]
+    Registry(#[from] oci::registry::Error),
     /// There is no engine.
     #[error(
         "no Docker engine answers at {0}; start it, or leave `--output docker` out: the image is in the store"
@@ -73,6 +83,7 @@ pub fn hand_over(
     for output in &request.outputs {
         match output {
             Output::Store => {}
+            Output::Registry => written.push(registry(world, image, request, events)?),
             Output::Docker => written.push(docker(world, image, &names, events)?.ok_or_else(|| {
                 OutputError::NoEngine(engine_host(world).unwrap_or_else(|| "its default socket".to_owned()))
             })?),
@@ -97,6 +108,29 @@ pub fn hand_over(
     Ok(written)
 }
 
+/// Layers of the run image and of the previous image are looked for where they came from: what the registry has
+/// already is not sent.
+fn registry(
+    world: &World,
+    image: &Image,
+    request: &BuildRequest,
+    events: Events<'_>,
+) -> Result<Written, OutputError> {
+    let client = world.registries().map_err(Box::new)?;
+    let names: Vec<ImageName> = request.names().cloned().collect();
+    let named = |it: &Option<Source>| match it {
+        Some(Source::Registry(name)) => Some(name.clone()),
+        _ => None,
+    };
+    let repositories: Vec<ImageName> =
+        named(&request.builder.run_image).into_iter().chain(request.previous_image.clone()).collect();
+    let layers = Layers { store: Some(&world.store), repositories: &repositories };
+    let progress = Progress::new("upload");
+    let pushed = client.push(image, layers, &names, &|event| progress.tell(event, events))?;
+    let place = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Ok(Written { kind: "registry", place, id: Some(pushed.digest.to_string()) })
+}
+
 fn file(kind: &'static str, path: &std::path::Path) -> Written {
     Written { kind, place: path.display().to_string(), id: None }
 }
@@ -114,10 +148,9 @@ fn docker(
     let host = engine_host(world);
     let Some(engine) = oci::docker::Engine::connect(host.as_deref())? else { return Ok(None) };
     let id = engine.load(&world.store, image, names, &mut |progress| {
-        if let Progress::Sending { layers, of, bytes } = progress {
+        if let Sent::Sending { layers, of, bytes } = progress {
             events(Event::Sending { layers, of, bytes });
         }
     })?;
-    let place = host.unwrap_or_else(|| "the Docker engine".to_owned());
-    Ok(Some(Written { kind: "docker", place, id: Some(id) }))
+    Ok(Some(Written { kind: "docker", place: engine.host().to_owned(), id: Some(id) }))
 }

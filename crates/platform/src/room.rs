@@ -1,8 +1,7 @@
 //! The build's room: what detect and build see as `/`, and the capability to run programs in it.
 
-use crate::machine::{Machine, ROOM_HOME};
 use lifecycle::{ExitStatus, Invocation, Phase, RunError, Stream};
-use sandbox::{Access, Exit, Identity, Mount, Network, Process, Room, Stdio, Upper};
+use sandbox::{Access, Exit, Identity, Isolation, Mount, Network, Process, Room, Stdio, Upper};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -29,8 +28,10 @@ pub(crate) mod inside {
 /// What a build's room is made of, as paths of this machine.
 #[derive(Debug, Clone)]
 pub(crate) struct BuildRoom {
-    /// The trees of the build base, topmost first; empty while the base is not known (then only detect can run).
-    pub(crate) base: Vec<PathBuf>,
+    /// The trees of the build image, topmost first; empty while it is not known (then only static programs can run).
+    pub(crate) root: Vec<PathBuf>,
+    /// Who builds: `CNB_USER_ID` and `CNB_GROUP_ID`.
+    pub(crate) user: Identity,
     /// The source, read-only, and above it what hides the parts that are left out; topmost first.
     pub(crate) source: Vec<PathBuf>,
     /// What changes in the application directory, thrown away after the build.
@@ -43,14 +44,16 @@ pub(crate) struct BuildRoom {
     pub(crate) platform: PathBuf,
     /// Where plans are handed over.
     pub(crate) work: PathBuf,
-    /// Buildpacks, `<id>/<version>` each.
-    pub(crate) buildpacks: PathBuf,
-    /// Image extensions, likewise.
-    pub(crate) extensions: PathBuf,
-    /// What the user's machine uses to reach indexes.
-    pub(crate) machine: Machine,
-    /// What of the network is reachable.
+    /// Buildpacks and extensions that are not in the build image, and what the user mounts.
+    pub(crate) mounts: Vec<Mount>,
+    /// What bin/build sees besides: its home, and what the user's machine uses to reach indexes.
+    pub(crate) build_mounts: Vec<Mount>,
+    /// What of the network bin/detect reaches.
+    pub(crate) detect_network: Network,
+    /// What of the network bin/build reaches.
     pub(crate) network: Network,
+    /// How far programs are shut off from this machine.
+    pub(crate) isolation: Isolation,
 }
 
 /// The two directories that an overlay keeps changes in; of two overlays at the same time each needs its own.
@@ -64,16 +67,21 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// Makes the two directories in `dir`, which is made as well.
-    pub(crate) fn within(dir: &Path) -> Result<Self, sandbox::SandboxError> {
+    pub(crate) fn within(
+        dir: &Path,
+        user: Identity,
+        isolation: &Isolation,
+    ) -> Result<Self, sandbox::SandboxError> {
         let changes = Self { upper: dir.join("upper"), work: dir.join("work") };
-        sandbox::own_dir(&changes.upper, BUILD_USER)?;
-        sandbox::own_dir(&changes.work, BUILD_USER)?;
+        sandbox::own_dir(&changes.upper, user, isolation)?;
+        sandbox::own_dir(&changes.work, user, isolation)?;
         Ok(changes)
     }
 }
 
 impl BuildRoom {
-    fn room(&self, phase: Phase, changes: &Changes) -> Room {
+    fn room(&self, invocation: &Invocation, changes: &Changes) -> Room {
+        let phase = invocation.phase;
         let bind = |source: &Path, target: &str, access| Mount::Bind {
             source: source.to_owned(),
             target: target.into(),
@@ -81,11 +89,7 @@ impl BuildRoom {
         };
         let mut mounts = vec![
             Mount::Tmpfs { target: "/tmp".into() },
-            bind(&self.buildpacks, inside::BUILDPACKS, Access::ReadOnly),
-            bind(&self.extensions, inside::EXTENSIONS, Access::ReadOnly),
             bind(&self.platform, inside::PLATFORM, Access::ReadOnly),
-            bind(&self.work, inside::WORK, Access::ReadWrite),
-            bind(&self.layers, inside::LAYERS, Access::ReadWrite),
             Mount::Overlay {
                 target: inside::APP.into(),
                 lower: self.source.clone(),
@@ -93,21 +97,34 @@ impl BuildRoom {
                 work: changes.work.clone(),
             },
         ];
-        if phase != Phase::Detect {
-            mounts.push(Mount::Tmpfs { target: ROOM_HOME.into() });
-            mounts.extend(self.machine.mounts.iter().cloned());
+        mounts.extend(self.mounts.iter().cloned());
+        if phase == Phase::Detect {
+            let handed = handed_over(invocation);
+            let target = Path::new(inside::WORK).join(&handed);
+            mounts.push(Mount::Bind { source: self.work.join(handed), target, access: Access::ReadWrite });
+        } else {
+            mounts.push(bind(&self.work, inside::WORK, Access::ReadWrite));
+            mounts.push(bind(&self.layers, inside::LAYERS, Access::ReadWrite));
+            mounts.extend(self.build_mounts.iter().cloned());
         }
         Room {
-            // Our buildpacks' detect programs are static and need only the source: the base is not known before
-            // they have said what they want.
-            root: if phase == Phase::Detect { Vec::new() } else { self.base.clone() },
+            root: self.root.clone(),
             upper: Upper::Tmpfs,
             mounts,
-            user: BUILD_USER,
+            user: self.user,
             hostname: "packlight".to_owned(),
-            network: if phase == Phase::Detect { Network::None } else { self.network },
+            network: if phase == Phase::Detect { self.detect_network } else { self.network },
+            isolation: self.isolation.clone(),
         }
     }
+}
+
+/// The directory of the hand-over that is this program's own, where its plan lies: several detect at once, and none has a
+/// use for another's. (With reduced isolation, what is writable for one is nowhere else meanwhile.)
+fn handed_over(invocation: &Invocation) -> PathBuf {
+    let plan = invocation.args.last().map(Path::new);
+    let own = plan.and_then(Path::parent).and_then(|dir| dir.strip_prefix(inside::WORK).ok());
+    own.unwrap_or(Path::new("")).to_owned()
 }
 
 impl lifecycle::Runner for BuildRoom {
@@ -130,11 +147,11 @@ impl lifecycle::Runner for BuildRoom {
         let changes = match invocation.phase {
             Phase::Detect => {
                 let own = self.detect_changes.join(cnb::id::escape(&invocation.who));
-                Changes::within(&own).map_err(failed)?
+                Changes::within(&own, self.user, &self.isolation).map_err(failed)?
             }
             _ => self.app_changes.clone(),
         };
-        run(&self.room(invocation.phase, &changes), &process, output).map_err(failed)
+        run(&self.room(invocation, &changes), &process, output).map_err(failed)
     }
 }
 

@@ -5,7 +5,7 @@
 mod forward;
 mod listening;
 mod network;
-mod passwd;
+pub(crate) mod passwd;
 mod plan;
 mod signals;
 mod watch;
@@ -15,11 +15,13 @@ pub use sandbox::{Access, Exit};
 pub use signals::{Interrupt, Signals, Told};
 
 use crate::event::{Event, Events};
+use crate::isolation::{Ground, GroundError};
 use crate::settings::Environment;
+use crate::trees;
 use network::Reach;
-use oci::{Digest, Image, ImageName, Store};
+use oci::{Image, ImageName, Store};
 use plan::Plan;
-use sandbox::{Mount, Network, Process, Room, SandboxError, Stdio, Upper};
+use sandbox::{Isolation, Mount, Network, Process, Room, SandboxError, Stdio, Upper};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -110,6 +112,9 @@ pub enum RunError {
     /// A volume is not there.
     #[error("-v {}: there is nothing at this path", .0.display())]
     NoVolume(PathBuf),
+    /// A volume cannot be written through.
+    #[error("-v {}: with reduced isolation an app has copies of folders, and what it writes there would be lost", .0.display())]
+    VolumeWritable(PathBuf),
     /// Somebody else listens on a port.
     #[error("port {port} of this machine is in use{}", if *shared { " (the app would share it)" } else { "" })]
     PortInUse {
@@ -171,10 +176,12 @@ pub fn run(
     events: Events<'_>,
 ) -> Result<Exit, RunError> {
     let image = find(store, &request.name)?;
-    let root = unpacked(store, &image)?;
-    let reach = Reach::choose(request, env)?;
+    let root = trees::unpacked(store, &image)?;
+    let ground = ground(store, request)?;
+    ground.tell(events);
+    let reach = Reach::choose(request, env, ground.isolation())?;
     let plan = Plan::of(request, &image, &root, &reach.defaults(), env)?;
-    let room = room(request, root, &plan, &reach)?;
+    let room = Room { isolation: ground.isolation().clone(), ..room(request, root, &plan, &reach)? };
     let process = Process {
         argv: plan.argv.clone(),
         env: plan.env.into_iter().collect(),
@@ -183,7 +190,7 @@ pub fn run(
         stdout: Stdio::Inherit,
         stderr: Stdio::Inherit,
     };
-    let running = room.start(&process).map_err(|error| started(error, request))?;
+    let running = room.start(&process).map_err(|error| started(error, request, store))?;
     let connected = reach.connect(&running, events)?;
     let exit = watch::stay(running, &watch::Manners::of(request), signals, &connected, events);
     drop(connected);
@@ -204,10 +211,22 @@ fn find(store: &Store, name: &ImageName) -> Result<Image, RunError> {
     Err(RunError::NoImage { name: asked.strip_suffix(":latest").unwrap_or(&asked).to_owned(), near })
 }
 
-/// The layers' trees, topmost first.
-fn unpacked(store: &Store, image: &Image) -> Result<Vec<PathBuf>, RunError> {
-    let trees = image.diff_ids().iter().rev().map(|it: &Digest| store.unpacked(it));
-    Ok(trees.collect::<Result<_, _>>()?)
+/// What the app's room stands on.
+fn ground(store: &Store, request: &RunRequest) -> Result<Ground, RunError> {
+    if Ground::is_ordinary_users() {
+        return Ok(Ground::assumed());
+    }
+    let ground = Ground::try_out(store).map_err(|error| match error {
+        GroundError::Forbidden(error) => RunError::Forbidden(error),
+        GroundError::Store(error) => RunError::Store(error),
+    })?;
+    let writable = request.volumes.iter().find(|it| it.access == Access::ReadWrite);
+    match writable {
+        Some(volume) if *ground.isolation() != Isolation::Full => {
+            Err(RunError::VolumeWritable(volume.host.clone()))
+        }
+        _ => Ok(ground),
+    }
 }
 
 fn room(request: &RunRequest, root: Vec<PathBuf>, plan: &Plan, reach: &Reach) -> Result<Room, RunError> {
@@ -232,20 +251,21 @@ fn room(request: &RunRequest, root: Vec<PathBuf>, plan: &Plan, reach: &Reach) ->
         user: plan.user,
         hostname: request.name.last_component().replace(['.', '_'], "-"),
         network,
+        isolation: Isolation::Full,
     })
 }
 
 /// Why a room did not start: a program that is not there is another thing than a machine that forbids.
-fn started(error: SandboxError, request: &RunRequest) -> RunError {
+fn started(error: SandboxError, request: &RunRequest, store: &Store) -> RunError {
     match error {
         SandboxError::Exec { program, source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             RunError::ProgramMissing { image: request.name.short(), program }
         }
         SandboxError::Exec { program, source, .. } => RunError::ProgramRefused { program, source },
         // Asked only now, because the question costs as much as a start.
-        other => match sandbox::check_host() {
-            Err(forbidden) => RunError::Forbidden(forbidden),
-            Ok(()) => RunError::Sandbox(other),
+        other => match Ground::try_out(store) {
+            Err(GroundError::Forbidden(forbidden)) => RunError::Forbidden(forbidden),
+            _ => RunError::Sandbox(other),
         },
     }
 }

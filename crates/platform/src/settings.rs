@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// Where short image names come from.
 pub const DEFAULT_REGISTRY: &str = "docker.io";
+/// Registries whose API is at another host than the one in image names.
+pub const REGISTRY_APIS: &[(&str, &str)] = &[("docker.io", "registry-1.docker.io")];
 /// Debian's archive, where neither a setting nor the machine names a mirror.
 pub const DEFAULT_DEBIAN_MIRROR: &str = "http://ftp.debian.org/debian";
 /// Debian's security archive, likewise.
@@ -27,6 +29,20 @@ pub struct Settings {
     pub store: Option<PathBuf>,
     /// Debian's archive.
     pub debian: DebianSettings,
+    /// Registries, by the host in image names.
+    pub registries: BTreeMap<String, RegistrySettings>,
+}
+
+/// `[registries."registry.example.com"]` of `config.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RegistrySettings {
+    /// It may be spoken to without TLS, or with a certificate that nobody vouches for.
+    pub insecure: bool,
+    /// Places to ask before it, in order: `host[:port][/path]`. Only pulls ask them.
+    pub mirrors: Vec<String>,
+    /// PEM files of authorities to trust besides the machine's own.
+    pub certificates: Vec<PathBuf>,
 }
 
 /// `[debian]` of `config.toml`.

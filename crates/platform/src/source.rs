@@ -64,11 +64,12 @@ pub enum SourceError {
     },
 }
 
-/// Looks at a source folder. `store` is left out when it lies in the folder: it grows while the app is built.
+/// Looks at a source folder. `store` is left out when it lies in the folder: it grows while the app is built; and
+/// `defaults` is what is left out unless `project.toml` brings it back.
 ///
 /// # Errors
 /// When it is missing, empty or unreadable, or its `project.toml` is wrong.
-pub fn read(path: &Path, store: &Path) -> Result<Source, SourceError> {
+pub fn read(path: &Path, store: &Path, defaults: &[&str]) -> Result<Source, SourceError> {
     let metadata = match fs_err::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -84,7 +85,7 @@ pub fn read(path: &Path, store: &Path) -> Result<Source, SourceError> {
         Some(text) => cnb::project::parse("project.toml", &text)?,
         None => Project::default(),
     };
-    let rules = Rules::new(&dir, &project)?;
+    let rules = Rules::new(&dir, &project, defaults)?;
     let store = fs_err::canonicalize(store).unwrap_or_else(|_| store.to_owned());
     let mut walk =
         Walk { rules: &rules, store: &store, left_out: BTreeSet::new(), kept: 0, links: Vec::new() };
@@ -124,7 +125,7 @@ enum Rules {
 }
 
 impl Rules {
-    fn new(dir: &Path, project: &Project) -> Result<Self, SourceError> {
+    fn new(dir: &Path, project: &Project, defaults: &[&str]) -> Result<Self, SourceError> {
         let patterns = |lists: &[&[String]]| {
             let mut builder = GitignoreBuilder::new(dir);
             for pattern in lists.iter().copied().flatten() {
@@ -138,7 +139,7 @@ impl Rules {
                 .map_err(|error| SourceError::Pattern { pattern: String::new(), reason: error.to_string() })
         };
         if project.include.is_empty() {
-            let defaults: Vec<String> = LEFT_OUT.iter().map(|it| (*it).to_owned()).collect();
+            let defaults: Vec<String> = defaults.iter().map(|it| (*it).to_owned()).collect();
             Ok(Self::LeaveOut(patterns(&[&defaults, &project.exclude])?))
         } else {
             Ok(Self::KeepOnly(patterns(&[&project.include])?))
@@ -241,7 +242,7 @@ mod tests {
             ("a/__pycache__/x.pyc", ""),
             ("packlight.lock", "version = 1"),
         ]);
-        let source = read(dir.path(), Path::new("/nowhere")).unwrap();
+        let source = read(dir.path(), Path::new("/nowhere"), LEFT_OUT).unwrap();
         assert_eq!(left_out(&source), [".env", ".env.local", ".git", "a/__pycache__", "packlight.lock"]);
         assert_eq!(source.lock.as_deref(), Some("version = 1"));
     }
@@ -254,13 +255,13 @@ mod tests {
             ("notes.md", ""),
             ("project.toml", "[build]\nexclude = [\"*.md\", \"!.env\"]\n"),
         ]);
-        assert_eq!(left_out(&read(dir.path(), Path::new("/nowhere")).unwrap()), ["notes.md"]);
+        assert_eq!(left_out(&read(dir.path(), Path::new("/nowhere"), LEFT_OUT).unwrap()), ["notes.md"]);
     }
 
     #[test]
     fn a_store_in_the_folder_is_no_source() {
         let dir = folder(&[("app.py", ""), ("home/store/blob", "")]);
-        let source = read(dir.path(), &dir.path().join("home/store")).unwrap();
+        let source = read(dir.path(), &dir.path().join("home/store"), LEFT_OUT).unwrap();
         assert_eq!(left_out(&source), ["home/store"]);
     }
 
@@ -272,13 +273,16 @@ mod tests {
             ("lib/x.md", ""),
             ("project.toml", "[build]\ninclude = [\"app.py\", \"lib/*.py\"]\n"),
         ]);
-        assert_eq!(left_out(&read(dir.path(), Path::new("/nowhere")).unwrap()), ["lib/x.md", "project.toml"]);
+        assert_eq!(
+            left_out(&read(dir.path(), Path::new("/nowhere"), LEFT_OUT).unwrap()),
+            ["lib/x.md", "project.toml"]
+        );
     }
 
     #[test]
     fn a_folder_that_cannot_be_built_says_why() {
         let dir = folder(&[("file", "")]);
-        let say = |path: &Path| read(path, Path::new("/nowhere")).unwrap_err().to_string();
+        let say = |path: &Path| read(path, Path::new("/nowhere"), LEFT_OUT).unwrap_err().to_string();
         assert!(say(&dir.path().join("nowhere")).contains("there is no folder"));
         assert!(say(&dir.path().join("file")).contains("is a file"));
         assert!(say(folder(&[]).path()).ends_with("holds nothing to build"));
@@ -290,7 +294,7 @@ mod tests {
         let dir = folder(&[("a/b.py", "")]);
         std::os::unix::fs::symlink("../a/b.py", dir.path().join("a/inside")).unwrap();
         std::os::unix::fs::symlink("../../secret", dir.path().join("a/outside")).unwrap();
-        let notices = read(dir.path(), Path::new("/nowhere")).unwrap().notices;
+        let notices = read(dir.path(), Path::new("/nowhere"), LEFT_OUT).unwrap().notices;
         assert_eq!(notices.len(), 1);
         assert!(notices[0].contains("a/outside"), "{notices:?}");
     }

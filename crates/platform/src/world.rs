@@ -1,10 +1,14 @@
 //! What every operation works with: the store, the settings, Packlight's own programs and buildpacks.
 
+use crate::isolation::{Ground, GroundError};
 use crate::payload::{self, PayloadError};
+use crate::registries::{self, RegistriesError};
 use crate::settings::{self, Environment, Settings, SettingsError};
 use cnb::order::Order;
 use oci::Store;
+use oci::registry::Client;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// What every operation works with.
 #[derive(Debug)]
@@ -19,6 +23,10 @@ pub struct World {
     pub payload_dir: PathBuf,
     /// The default order.
     pub order: Order,
+    /// The client of registries, once one was asked.
+    registries: OnceLock<Client>,
+    /// What rooms stand on, once it was asked.
+    ground: OnceLock<Ground>,
 }
 
 /// Why nothing can be worked with.
@@ -38,6 +46,9 @@ pub enum WorldError {
         /// Whose it is.
         owner: u32,
     },
+    /// No registry can be asked.
+    #[error(transparent)]
+    Registries(#[from] RegistriesError),
     /// Packlight's own files are not there.
     #[error(transparent)]
     Payload(#[from] PayloadError),
@@ -83,6 +94,33 @@ impl World {
         let order = fs_err::read_to_string(payload_dir.join("order.toml"))
             .map_err(|error| WorldError::Order(error.to_string()))?;
         let order = cnb::parse("order.toml", &order).map_err(|error| WorldError::Order(error.to_string()))?;
-        Ok(Self { store, settings, env, payload_dir, order })
+        let (registries, ground) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { store, settings, env, payload_dir, order, registries, ground })
+    }
+
+    /// The client of registries.
+    ///
+    /// # Errors
+    /// When a setting or a credential cannot be used.
+    pub fn registries(&self) -> Result<&Client, WorldError> {
+        if let Some(client) = self.registries.get() {
+            return Ok(client);
+        }
+        let made = registries::client(&self.settings, &self.env)?;
+        Ok(self.registries.get_or_init(|| made))
+    }
+
+    /// What rooms stand on here, tried out when it is first asked.
+    ///
+    /// # Errors
+    /// When this machine does not allow the sandbox.
+    pub fn ground(&self) -> Result<&Ground, GroundError> {
+        match self.ground.get() {
+            Some(ground) => Ok(ground),
+            None => {
+                let ground = Ground::try_out(&self.store)?;
+                Ok(self.ground.get_or_init(|| ground))
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use sandbox::{Exit, Identity, Network, Process, Room, Stdio, Upper};
+use sandbox::{Exit, Identity, Isolation, Network, Process, Room, Stdio, Upper};
 
 fn main() {
     sandbox::serve_if_asked();
@@ -16,7 +16,7 @@ fn main() {
         .get(2..)
         .filter(|rest| !rest.is_empty())
         .map_or(vec!["/bin/true".into()], <[String]>::to_vec);
-    if let Err(forbidden) = sandbox::check_host() {
+    if let Err(forbidden) = sandbox::check_host(&std::env::temp_dir()) {
         println!("{forbidden}\n{}", forbidden.cure);
         return;
     }
@@ -27,6 +27,7 @@ fn main() {
         user: Identity { uid: 1000, gid: 1000 },
         hostname: "room".to_owned(),
         network: Network::Host,
+        isolation: Isolation::Full,
     };
     let process = Process {
         argv: program.iter().map(Into::into).collect(),

@@ -21,7 +21,10 @@ const PROC_HIDDEN_FILES: &[&str] =
     &["kcore", "keys", "timer_list", "timer_stats", "latency_stats", "sched_debug", "interrupts"];
 const PROC_HIDDEN_DIRS: &[&str] = &["acpi", "asound", "scsi"];
 
-const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
+/// What a program on the host's network reads to find others in it.
+pub(crate) const RESOLVER: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
+
+pub(crate) const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
 const DEVICE_LINKS: &[(&str, &str)] = &[
     ("/proc/self/fd", "fd"),
     ("/proc/self/fd/0", "stdin"),
@@ -33,7 +36,7 @@ const DEVICE_LINKS: &[(&str, &str)] = &[
 impl Site<'_> {
     /// Mounts a new `/proc`, which shows the room's processes only.
     pub(crate) fn make_proc(&self) -> Done<()> {
-        let place = self.directory(Path::new("/proc"))?;
+        let place = self.targets().directory(Path::new("/proc"))?;
         let proc = new_fs("proc", &[], NOEXEC).at(Step::MountProc, "/proc").map_err(|failure| {
             failure.advise(
                 &[libc::EPERM],
@@ -71,7 +74,7 @@ impl Site<'_> {
 
     /// Makes `/dev`: the harmless devices of the host, terminals of its own, shared memory.
     pub(crate) fn make_dev(&self) -> Done<()> {
-        let place = self.directory(Path::new("/dev"))?;
+        let place = self.targets().directory(Path::new("/dev"))?;
         let dev = tmpfs(self.scratch.ids, "0755", QUIET).at(Step::MountTmpfs, "/dev")?;
         attach(&dev, &place).at(Step::MountTmpfs, "/dev")?;
         for name in DEVICES {
@@ -112,13 +115,13 @@ impl Site<'_> {
         {
             return Ok(());
         }
-        let place = self.file(Path::new("/dev/console"))?;
+        let place = self.targets().file(Path::new("/dev/console"))?;
         clone_of(&found).and_then(|clone| attach(&clone, &place)).at(Step::MountDev, "/dev/console")
     }
 
     /// Shows the host's resolver configuration, where the host has one.
     pub(crate) fn make_resolver(&self) -> Done<()> {
-        for path in ["/etc/resolv.conf", "/etc/hosts"].map(Path::new) {
+        for path in RESOLVER.map(Path::new) {
             if path.is_file() {
                 self.bind(path, path, Access::ReadOnly, Look::AsIs)?;
             }

@@ -74,6 +74,11 @@ pub enum Step {
     OwnDirectory,
     RemoveTree,
     Whiteout,
+    TakeUser,
+    Copy,
+    MoveIn,
+    KeepChanges,
+    EndProcesses,
 }
 
 impl fmt::Display for Step {
@@ -105,6 +110,11 @@ impl fmt::Display for Step {
             Self::OwnDirectory => "make writable for the sandbox's user",
             Self::RemoveTree => "remove",
             Self::Whiteout => "hide",
+            Self::TakeUser => "take a user id for the sandbox with",
+            Self::Copy => "copy into the sandbox",
+            Self::MoveIn => "move into the sandbox and back",
+            Self::KeepChanges => "keep what the sandbox changed in",
+            Self::EndProcesses => "end the sandbox's processes",
         })
     }
 }

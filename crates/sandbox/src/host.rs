@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{SandboxError, Step};
-use crate::{Identity, Network, Room, Upper};
+use crate::error::{At, SandboxError, Step};
+use crate::tree::{own_dir, remove_tree};
+use crate::{Identity, Isolation, Mount, Network, Room, Upper, ids};
 
 /// Why this machine does not let us make a room, and how to allow it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,18 +19,67 @@ pub struct Forbidden {
     pub cure: String,
 }
 
-/// Says whether this machine lets us make rooms, by making one (some milliseconds); if not, which setting forbids it and
-/// how to allow it.
-pub fn check_host() -> Result<(), Forbidden> {
-    let room = Room {
-        root: Vec::new(),
-        upper: Upper::Tmpfs,
-        mounts: Vec::new(),
-        user: Identity { uid: 1000, gid: 1000 },
-        hostname: "check".to_owned(),
-        network: Network::Host,
+/// What this machine allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    /// The best isolation that it allows.
+    pub isolation: Isolation,
+    /// What forbids full isolation; none with it.
+    pub instead_of_full: Option<Forbidden>,
+}
+
+/// Says how far this machine lets us shut rooms off, by making one (some milliseconds); if it lets us make none, which
+/// setting forbids it and how to allow it.
+///
+/// `below` is a directory of the caller's, on the file system of the trees that rooms will be made of, in which rooms of
+/// [`Isolation::Reduced`] are put together.
+pub fn check_host(below: &Path) -> Result<Allowed, Forbidden> {
+    let host = Host::read(below);
+    let forbidden = match try_out(below, &Isolation::Full) {
+        Ok(()) => return Ok(Allowed { isolation: Isolation::Full, instead_of_full: None }),
+        Err(error) => diagnose(&error, &host),
     };
-    room.try_out().map_err(|error| diagnose(&error, &Host::read()))
+    if !ids::shifts() {
+        return Err(forbidden);
+    }
+    let isolation = Isolation::Reduced { below: below.to_owned() };
+    match try_out(below, &isolation) {
+        Ok(()) => Ok(Allowed { isolation, instead_of_full: Some(forbidden) }),
+        Err(error) => {
+            let reason = format!("{}; and a room without namespaces: {error}", forbidden.reason);
+            Err(Forbidden { reason, ..forbidden })
+        }
+    }
+}
+
+/// Makes a room with all that it takes of the machine and of the file system.
+fn try_out(below: &Path, isolation: &Isolation) -> Result<(), SandboxError> {
+    let dir = below.join(format!("check-{}", std::process::id()));
+    let tried = try_out_in(&dir, isolation);
+    remove_tree(&dir)?;
+    tried
+}
+
+fn try_out_in(dir: &Path, isolation: &Isolation) -> Result<(), SandboxError> {
+    let user = Identity { uid: 1000, gid: 1000 };
+    let [upper, work] = ["upper", "work"].map(|name| dir.join(name));
+    for path in [&upper, &work] {
+        own_dir(path, user, isolation)?;
+    }
+    // Seen as the user's, so it must not be.
+    let tree = dir.join("tree");
+    fs::create_dir(&tree).at(Step::MakeScratch, &tree)?;
+    let mounts = vec![Mount::Overlay { target: "/app".into(), lower: vec![tree.clone()], upper, work }];
+    let room = Room {
+        root: vec![tree],
+        upper: Upper::Tmpfs,
+        mounts,
+        user,
+        hostname: "check".to_owned(),
+        network: Network::None,
+        isolation: isolation.clone(),
+    };
+    room.try_out()
 }
 
 /// The settings that matter, read once.
@@ -42,10 +92,12 @@ struct Host {
     apparmor: Option<String>,
     /// The `Seccomp` line of /proc/self/status: 2 is under a filter.
     seccomp: bool,
+    /// Where rooms would be.
+    below: PathBuf,
 }
 
 impl Host {
-    fn read() -> Self {
+    fn read(below: &Path) -> Self {
         let sysctl = |name: &str| {
             fs::read_to_string(Path::new("/proc/sys").join(name)).ok().map(|value| value.trim().to_owned())
         };
@@ -57,6 +109,7 @@ impl Host {
             max_user_namespaces: sysctl("user/max_user_namespaces"),
             apparmor: sysctl("kernel/apparmor_restrict_unprivileged_userns"),
             seccomp: status.lines().any(|line| line.starts_with("Seccomp:") && line.ends_with('2')),
+            below: below.to_owned(),
         }
     }
 }
@@ -100,6 +153,9 @@ fn diagnose(error: &SandboxError, host: &Host) -> Forbidden {
         SandboxError::Setup {
             step: Step::MakeUserNamespace | Step::MakeNamespaces | Step::MapIds, ..
         } if denied || errno == Some(libc::ENOSYS) => container(host, forbidden),
+        SandboxError::Setup { step: Step::MountOverlay | Step::ShiftOwner, hint: Some(hint), .. } => {
+            forbidden(&format!("the file system of {}", host.below.display()), hint.clone())
+        }
         SandboxError::Setup { hint: Some(hint), .. } => forbidden("the kernel", hint.clone()),
         _ => forbidden(
             "the kernel",

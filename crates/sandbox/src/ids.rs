@@ -26,6 +26,13 @@ const COUNT: u32 = 0x1_0000;
 /// can copy up a file only if its owner has an id.
 const OTHERS: u32 = 0x7100_0000;
 const OTHERS_COUNT: u32 = 0x0e00_0000;
+/// The host's id of a room's id 0 where there is no user namespace: other ids than those above, since there a room's end
+/// is told to all that has its id.
+const TENANTS: u32 = 0x7002_0000;
+/// Ids for rooms that leave nothing behind, so that any will do.
+const SPARE: std::ops::Range<u32> = 0x7004_0000..0x7004_0100;
+/// How far from a tenant's id that of its sweeper is.
+const SWEEPERS: u32 = 0x0080_0000;
 
 /// How a room's ids become the host's.
 pub(crate) enum Ids {
@@ -65,6 +72,27 @@ pub(crate) fn shifted(id: u32) -> u32 {
     if id < COUNT { BASE + id } else { BASE + COUNT }
 }
 
+/// The host's ids of a room's user, for rooms that root starts.
+pub(crate) fn shifted_both(user: Identity) -> (u32, u32) {
+    (shifted(user.uid), shifted(user.gid))
+}
+
+/// The host's ids of the user of a room without namespaces.
+pub(crate) fn tenants(user: Identity) -> (u32, u32) {
+    let tenant = |id: u32| TENANTS + id.min(COUNT);
+    (tenant(user.uid), tenant(user.gid))
+}
+
+/// The ids that any room without namespaces may take that leaves nothing behind.
+pub(crate) fn spare() -> std::ops::Range<u32> {
+    SPARE
+}
+
+/// An id that belongs to this tenant's id, and whose processes the tenant cannot touch.
+pub(crate) fn sweeper(tenant: u32) -> u32 {
+    tenant + SWEEPERS
+}
+
 /// Enters a user namespace (and the other namespaces) in which the caller's id is the room's user.
 pub(crate) fn enter_as_caller(user: Identity, namespaces: UnshareFlags) -> Done<()> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
@@ -82,6 +110,11 @@ fn write(path: &str, text: &str) -> Done<()> {
 /// Is this an id of the host that only rooms have?
 pub(crate) fn is_shifted(host: u32) -> bool {
     (BASE..=BASE + COUNT).contains(&host)
+}
+
+/// Is this an id that only rooms without namespaces have?
+pub(crate) fn is_tenants(host: u32) -> bool {
+    (TENANTS..=TENANTS + COUNT).contains(&host)
 }
 
 impl Shift {
@@ -188,6 +221,21 @@ mod tests {
                 let outside: u32 = line.split(' ').nth(1).unwrap().parse().unwrap();
                 assert!(outside >= BASE, "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn no_id_is_of_two_kinds() {
+        let (first, last) = (Identity { uid: 0, gid: 0 }, Identity { uid: u32::MAX, gid: u32::MAX });
+        let kinds = [
+            BASE..shifted(u32::MAX) + 1,
+            tenants(first).0..tenants(last).0 + 1,
+            spare(),
+            sweeper(tenants(first).0)..sweeper(spare().end),
+            OTHERS..OTHERS + OTHERS_COUNT,
+        ];
+        for pair in kinds.windows(2) {
+            assert!(pair[0].end <= pair[1].start, "{pair:x?}");
         }
     }
 

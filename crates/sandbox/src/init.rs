@@ -12,6 +12,7 @@ use rustix::process::{DumpableBehavior, Pid, WaitOptions};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::error::{At, Done, Failure, Step};
+use crate::seccomp::Sockets;
 use crate::sys::{self, Fork};
 use crate::wire::{self, Begin, Report};
 use crate::{Process, Stdio};
@@ -22,14 +23,18 @@ pub(crate) type Streams = [OwnedFd; 3];
 /// A program, and when it begins.
 pub(crate) type Work<'a> = (&'a Process, Begin);
 
+/// Lets no later exec bring a capability back. It takes one, and so comes before the rest where ids come in between.
+pub(crate) fn drop_bounds() -> Done<()> {
+    sys::empty_bounding_set().at(Step::DropPrivileges, "bounding capabilities")
+}
+
 /// Gives up every privilege, for this process and all that come after it.
-pub(crate) fn drop_privileges() -> Done<()> {
+pub(crate) fn drop_privileges(sockets: Sockets) -> Done<()> {
     use rustix::process::{Resource, Rlimit};
     // A core file of the room's would be written where the host's core_pattern says.
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(Resource::Core, none).at(Step::DropPrivileges, "core files")?;
     rustix::thread::clear_ambient_capability_set().at(Step::DropPrivileges, "ambient capabilities")?;
-    sys::empty_bounding_set().at(Step::DropPrivileges, "bounding capabilities")?;
     let none = CapabilitySet::empty();
     let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
     rustix::thread::set_capabilities(None, none).at(Step::DropPrivileges, "capabilities")?;
@@ -39,36 +44,48 @@ pub(crate) fn drop_privileges() -> Done<()> {
         // mounts and ids above cover all else that Landlock has. LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | _SIGNAL.
         sys::landlock_scope(0b11).at(Step::DropPrivileges, "Landlock")?;
     }
-    sys::install_filter(&crate::seccomp::filter()).at(Step::DropPrivileges, "seccomp")?;
+    sys::install_filter(&crate::seccomp::filter(sockets)).at(Step::DropPrivileges, "seccomp")?;
     // Nobody in the room may look into this process: it is the host's executable, under the room's user.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Step::DropPrivileges, "dumpable")
 }
 
-/// Starts the program and stays with it until its end, which is the end of the room.
-pub(crate) fn run(control: &OwnedFd, work: Work<'_>, streams: Streams) -> Done<()> {
+/// Starts the program, whose process first does `enter`, and stays with it until its end, which is the end of the room.
+/// The wait status; none when there was no program, which was reported, or the caller has gone.
+pub(crate) fn run(
+    control: &OwnedFd,
+    work: Work<'_>,
+    streams: Streams,
+    enter: impl FnOnce() -> Done<()>,
+) -> Done<Option<i32>> {
     let process = work.0;
-    rustix::process::chdir(&process.cwd).at(Step::EnterDirectory, &process.cwd)?;
     let program = Program::new(process)?;
     let children = sys::child_signals().at(Step::Fork, "")?;
     let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).at(Step::Fork, "")?;
     let child = match sys::fork().at(Step::Fork, "")? {
-        Fork::Child => become_program(control.as_fd(), work, &program, &streams, &writer),
+        Fork::Child => {
+            let cwd = || rustix::process::chdir(&process.cwd).at(Step::EnterDirectory, &process.cwd);
+            if let Err(failure) = enter().and_then(|()| cwd()) {
+                report_failure(control.as_fd(), failure);
+                sys::exit_now(127);
+            }
+            become_program(control.as_fd(), work, &program, &streams, &writer)
+        }
         Fork::Parent(child) => child,
     };
     drop((streams, writer));
     // The pipe closes at exec; what comes out of it before that is why there was none.
-    let mut errno = [0; 4];
-    if let Ok(4) = rustix::io::read(&reader, &mut errno) {
-        wire::report(control.as_fd(), &program.refused(i32::from_ne_bytes(errno)));
-        return Ok(());
+    let mut reason = [0; 5];
+    if let Ok(5) = rustix::io::read(&reader, &mut reason) {
+        let [errno @ .., there] = reason;
+        wire::report(control.as_fd(), &program.refused(i32::from_ne_bytes(errno), there != 0));
+        return Ok(None);
     }
     wire::report(control.as_fd(), &Report::Started);
-    watch(control.as_fd(), &children, child);
-    Ok(())
+    Ok(watch(control.as_fd(), &children, child))
 }
 
-/// Serves as init until the program has ended or the caller is gone.
-fn watch(control: BorrowedFd<'_>, children: &OwnedFd, program: Pid) {
+/// Serves as init until the program has ended, with this status, or the caller is gone.
+fn watch(control: BorrowedFd<'_>, children: &OwnedFd, program: Pid) -> Option<i32> {
     loop {
         let mut fds =
             [PollFd::from_borrowed_fd(control, PollFlags::IN), PollFd::new(children, PollFlags::IN)];
@@ -78,8 +95,7 @@ fn watch(control: BorrowedFd<'_>, children: &OwnedFd, program: Pid) {
             let _ = rustix::io::read(children, &mut [0; 128]);
             while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
                 if pid == program {
-                    wire::report(control, &Report::Ended(status.as_raw()));
-                    return;
+                    return Some(status.as_raw());
                 }
             }
         }
@@ -88,7 +104,7 @@ fn watch(control: BorrowedFd<'_>, children: &OwnedFd, program: Pid) {
             match rustix::net::recv(control, &mut signal, RecvFlags::DONTWAIT) {
                 Ok((1.., _)) => sys::kill(program, signal[0].into()),
                 Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-                _ => return,
+                _ => return None,
             }
         }
     }
@@ -123,10 +139,14 @@ impl Program {
         })
     }
 
-    fn refused(&self, errno: i32) -> Report {
-        let there = |path: &CString| Path::new(OsStr::from_bytes(path.as_bytes())).exists();
+    /// Whether it is there, seen from inside.
+    fn is_there(&self) -> bool {
+        self.candidates.iter().any(|path| Path::new(OsStr::from_bytes(path.as_bytes())).exists())
+    }
+
+    fn refused(&self, errno: i32, there: bool) -> Report {
         let hint = match errno {
-            libc::ENOENT if self.candidates.iter().any(there) => {
+            libc::ENOENT if there => {
                 Some("it is there, but the interpreter or dynamic loader that it names is not")
             }
             libc::EACCES => Some("it is not executable, or a directory on the way cannot be entered"),
@@ -159,7 +179,8 @@ fn become_program(
         Err(error) => error.raw_os_error(),
         Ok(()) => program.exec().raw_os_error(),
     };
-    let _ = rustix::io::write(failures, &errno.unwrap_or(libc::EIO).to_ne_bytes());
+    let [a, b, c, d] = errno.unwrap_or(libc::EIO).to_ne_bytes();
+    let _ = rustix::io::write(failures, &[a, b, c, d, u8::from(program.is_there())]);
     sys::exit_now(127)
 }
 

@@ -23,13 +23,25 @@
 //! What a room cannot do: gain a privilege (no capability, `no_new_privs`, a seccomp filter, Landlock's scopes from Linux
 //! 6.12), see a host's path that was not named, outlive the caller. What it can: use the CPU, the memory and, with
 //! [`Network::Host`], the network of the host, its loopback included.
+//!
+//! # Where namespaces are forbidden
+//!
+//! Root of a plain container may still have a room of [`Isolation::Reduced`] (`reduced.rs`): the same value, the same
+//! results, weaker walls. `/` is a directory that is put together for the room and entered with `chroot`; trees are
+//! linked or copied into it, a writable directory is moved into it, and what an overlay would have kept in its upper
+//! directory is worked out at the end. The room's user is an id that nothing else on the machine has, one room at a time,
+//! so that one signal ends all that the room started. What it lacks: a `/proc`; a host name, System V IPC and a list of
+//! processes of its own; a loopback of its own with [`Network::None`] (sockets are refused), and [`Network::Own`]
+//! altogether.
 
 mod dev;
 mod error;
 mod host;
 mod ids;
 mod init;
+mod marks;
 mod mounts;
+mod reduced;
 mod runner;
 mod running;
 mod seccomp;
@@ -46,7 +58,8 @@ use serde::{Deserialize, Serialize};
 use wire::lossless;
 
 pub use error::{SandboxError, Step};
-pub use host::{Forbidden, check_host};
+pub use host::{Allowed, Forbidden, check_host};
+pub use marks::{Mark, mark};
 pub use running::{Exit, Running, Signaller, Waiting};
 pub use tree::{own_dir, remove_tree, whiteouts};
 
@@ -66,6 +79,22 @@ pub struct Room {
     pub hostname: String,
     /// What of the network is reachable.
     pub network: Network,
+    /// How far it is shut off; [`check_host`] says what the machine allows.
+    pub isolation: Isolation,
+}
+
+/// How far a room is shut off from the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Isolation {
+    /// By namespaces and mounts of its own.
+    Full,
+    /// By `chroot` and a user id, for root of a machine that allows no more.
+    Reduced {
+        /// The caller's own directory, in which the room is put together and removed again. On the file system of
+        /// [`Room::root`] files are linked and not copied; what is writable must be on it.
+        #[serde(with = "lossless")]
+        below: PathBuf,
+    },
 }
 
 /// Where the changes of a room's `/` go.

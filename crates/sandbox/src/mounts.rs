@@ -10,6 +10,7 @@ use rustix::mount::{MountFlags, UnmountFlags};
 
 use crate::error::{At, Done, Step};
 use crate::ids::Ids;
+use crate::targets::Targets;
 use crate::views::{Look, Owner, QUIET, Scratch, attach, open, source, tmpfs};
 use crate::{Access, Mount, Room, Upper};
 
@@ -42,10 +43,9 @@ impl<'a> Site<'a> {
         Ok(Self { scratch, root })
     }
 
-    /// Mounts an overlay of nothing on nothing, to see whether this kernel lets us.
-    pub(crate) fn try_overlay(&self) -> Done<()> {
-        let dir = || self.scratch.dir().map(|(_, dir)| dir);
-        overlay(&dir()?, &[dir()?], &dir()?, &dir()?)
+    /// The places in it.
+    pub(crate) fn targets(&self) -> Targets<'_> {
+        Targets { root: &self.root, scratch: Some(&self.scratch) }
     }
 
     /// Puts one thing into the room.
@@ -59,17 +59,17 @@ impl<'a> Site<'a> {
                 let (upper, work) = (source(upper)?, source(work)?);
                 self.scratch.give(&upper, Owner::User, target)?;
                 let lower = self.scratch.layers(lower, Look::Owned)?;
-                let place = self.directory(target)?;
+                let place = self.targets().directory(target)?;
                 overlay(&place, &lower, &upper, &work).map_err(|failure| failure.on(target))
             }
             Mount::Tmpfs { target } => {
-                let place = self.directory(target)?;
+                let place = self.targets().directory(target)?;
                 let mount = tmpfs(self.scratch.ids, "1777", QUIET).at(Step::MountTmpfs, target)?;
                 attach(&mount, &place).at(Step::MountTmpfs, target)
             }
             Mount::File { target, contents, mode } => {
                 let file = self.scratch.file(contents, *mode).map_err(|failure| failure.on(target))?;
-                let place = self.file(target)?;
+                let place = self.targets().file(target)?;
                 let view =
                     self.scratch.view(&file, Access::ReadOnly, Look::AsIs).at(Step::WriteFile, target)?;
                 attach(&view, &place).at(Step::WriteFile, target)
@@ -82,7 +82,8 @@ impl<'a> Site<'a> {
         let source = source(path)?;
         let kind = FileType::from_raw_mode(rustix::fs::fstat(&source).at(Step::OpenSource, path)?.st_mode);
         let view = self.scratch.view(&source, access, look).at(Step::Bind, path)?;
-        let place = if kind.is_dir() { self.directory(target)? } else { self.file(target)? };
+        let place =
+            if kind.is_dir() { self.targets().directory(target)? } else { self.targets().file(target)? };
         attach(&view, &place).at(Step::Bind, target)
     }
 

@@ -3,7 +3,8 @@
 //! The caller may have many threads, and a fork of such a process may do next to nothing. So it starts its own
 //! executable again, and this second process, with one thread, is the runner. It makes the namespaces and forks the
 //! room's process 1, which builds the file system, gives up every privilege and starts the program. When process 1 ends,
-//! the kernel kills all that is left in the room before the runner hears of it.
+//! the kernel kills all that is left in the room before the runner hears of it. A room of reduced isolation goes another
+//! way from here: `reduced.rs`.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -16,9 +17,11 @@ use crate::error::{At, Done, Step};
 use crate::ids::{self, Ids, Shift};
 use crate::init::{self, Streams};
 use crate::mounts::Site;
+use crate::reduced;
+use crate::seccomp::Sockets;
 use crate::sys::{self, Fork};
 use crate::wire::{self, Order, Received};
-use crate::{Access, Mount, Network, Process, Room};
+use crate::{Access, Isolation, Mount, Network, Process, Room};
 
 /// The runner's first argument, by which it knows what it is.
 pub(crate) const NAME: &str = "packlight-sandbox-runner";
@@ -39,11 +42,20 @@ fn prepare(control: &OwnedFd) -> Done<()> {
     sys::block_signals().at(Step::Talk, "")?;
     // The same for everybody: for the directories that we make and for the program's own files.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let ids = enter_namespaces(&order.room)?;
     let terminal = Terminal::of(&streams);
+    let lived = match &order.room.isolation {
+        Isolation::Full => in_namespaces(&order, control, streams),
+        Isolation::Reduced { below } => reduced::live(&order, below, control, streams),
+    };
+    terminal.take_back();
+    lived
+}
+
+fn in_namespaces(order: &Order<Room, Process>, control: &OwnedFd, streams: Streams) -> Done<()> {
+    let ids = enter_namespaces(&order.room)?;
     match sys::fork().at(Step::Fork, "")? {
         Fork::Child => {
-            if let Err(failure) = live_in(&order, &ids, control, streams) {
+            if let Err(failure) = live_in(order, &ids, control, streams) {
                 init::report_failure(control.as_fd(), failure);
             }
             sys::exit_now(0)
@@ -51,7 +63,6 @@ fn prepare(control: &OwnedFd) -> Done<()> {
         Fork::Parent(init) => {
             drop((streams, ids));
             guard(control.as_fd(), init);
-            terminal.take_back();
             Ok(())
         }
     }
@@ -105,17 +116,20 @@ fn live_in(order: &Order<Room, Process>, ids: &Ids, control: &OwnedFd, streams: 
     for mount in &room.mounts {
         site.add(mount)?;
     }
-    if order.process.is_none() {
-        site.try_overlay()?;
-    }
     site.enter()?;
     rustix::system::sethostname(room.hostname.as_bytes()).at(Step::SetHostname, &room.hostname)?;
     become_user(room, ids)?;
-    init::drop_privileges()?;
+    init::drop_bounds()?;
+    init::drop_privileges(Sockets::All)?;
     // A change of ids or of what can be dumped makes the kernel forget this, so it is said once more.
     die_with_runner()?;
     match &order.process {
-        Some(process) => init::run(control, (process, order.begin), streams),
+        Some(process) => {
+            if let Some(status) = init::run(control, (process, order.begin), streams, || Ok(()))? {
+                wire::report(control.as_fd(), &wire::Report::Ended(status));
+            }
+            Ok(())
+        }
         None => {
             wire::report(control.as_fd(), &wire::Report::Started);
             Ok(())
@@ -123,7 +137,7 @@ fn live_in(order: &Order<Room, Process>, ids: &Ids, control: &OwnedFd, streams: 
     }
 }
 
-fn die_with_runner() -> Done<()> {
+pub(crate) fn die_with_runner() -> Done<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .at(Step::DropPrivileges, "parent's death")
 }

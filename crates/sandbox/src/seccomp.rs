@@ -3,7 +3,8 @@
 use std::mem::offset_of;
 
 use libc::{
-    BPF_ABS, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, c_long, seccomp_data, sock_filter,
+    BPF_ABS, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, c_int, c_long, seccomp_data,
+    sock_filter,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -14,6 +15,8 @@ const ARCH: u32 = 0xc000_00b7; // AUDIT_ARCH_AARCH64
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned();
+/// What a kernel without this family of sockets says, so programs know what to do with it.
+const NO_FAMILY: u32 = libc::SECCOMP_RET_ERRNO | libc::EAFNOSUPPORT.cast_unsigned();
 const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
 
 /// Answered by EPERM whatever the arguments. Mostly what a room cannot do for lack of a capability anyway; the filter is
@@ -82,9 +85,21 @@ enum Argument {
     Is(u32),
 }
 
+/// Which sockets a room may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sockets {
+    /// All that its network namespace has a use for.
+    All,
+    /// None that leads out of this machine's kernel: for a room without network in the host's namespace.
+    Local,
+}
+
+/// The families of [`Sockets::Local`].
+const LOCAL: [c_int; 2] = [libc::AF_UNIX, libc::AF_NETLINK];
+
 /// The filter: another architecture's calls kill, `clone3` "does not exist" (its flags are in memory, out of a filter's
 /// sight; the C libraries fall back to `clone`), what is listed gets EPERM, all else passes.
-pub(crate) fn filter() -> Vec<sock_filter> {
+pub(crate) fn filter(sockets: Sockets) -> Vec<sock_filter> {
     let mut program = vec![
         load(offset_of!(seccomp_data, arch)),
         jump(BPF_JEQ, ARCH, 1, 0),
@@ -109,6 +124,15 @@ pub(crate) fn filter() -> Vec<sock_filter> {
             jump(kind, value, 0, 1),
             end(EPERM),
             load(offset_of!(seccomp_data, nr)),
+        ]);
+    }
+    if sockets == Sockets::Local {
+        program.extend([
+            jump(BPF_JEQ, number(libc::SYS_socket), 0, 4),
+            load(offset_of!(seccomp_data, args)),
+            jump(BPF_JEQ, LOCAL[0].cast_unsigned(), 2, 0),
+            jump(BPF_JEQ, LOCAL[1].cast_unsigned(), 1, 0),
+            end(NO_FAMILY),
         ]);
     }
     program.push(end(ALLOW));
@@ -141,12 +165,16 @@ mod tests {
 
     /// What the kernel would answer: a small machine for the instructions that `filter` uses.
     fn verdict(arch: u32, nr: c_long, args: [u64; 6]) -> u32 {
+        verdict_of(&filter(Sockets::All), arch, nr, args)
+    }
+
+    fn verdict_of(program: &[sock_filter], arch: u32, nr: c_long, args: [u64; 6]) -> u32 {
         let mut data = Vec::new();
         data.extend(u32::try_from(nr).unwrap().to_le_bytes());
         data.extend(arch.to_le_bytes());
         data.extend(0_u64.to_le_bytes());
         args.iter().for_each(|arg| data.extend(arg.to_le_bytes()));
-        let (program, mut at, mut accumulator) = (filter(), 0, 0);
+        let (mut at, mut accumulator) = (0, 0);
         loop {
             let step = program[at];
             let (code, k) = (u32::from(step.code), step.k);
@@ -185,5 +213,15 @@ mod tests {
         assert_eq!(verdict(ARCH, libc::SYS_ioctl, [0, 0x5413, 0, 0, 0, 0]), ALLOW);
         assert_eq!(verdict(ARCH, libc::SYS_socket, [40, 0, 0, 0, 0, 0]), EPERM);
         assert_eq!(verdict(ARCH, libc::SYS_socket, [2, 40, 0, 0, 0, 0]), ALLOW);
+    }
+    #[test]
+    fn a_room_without_network_makes_local_sockets_only() {
+        let local = filter(Sockets::Local);
+        let socket = |family: u64| verdict_of(&local, ARCH, libc::SYS_socket, [family, 1 << 40, 0, 0, 0, 0]);
+        assert_eq!([1, 16].map(socket), [ALLOW; 2]);
+        assert_eq!([2, 10, 17, 38].map(socket), [NO_FAMILY; 4]);
+        assert_eq!(socket(40), EPERM);
+        assert_eq!(verdict_of(&local, ARCH, libc::SYS_connect, [2, 0, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(verdict(ARCH, libc::SYS_socket, [17, 0, 0, 0, 0, 0]), ALLOW);
     }
 }

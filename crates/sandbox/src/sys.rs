@@ -133,6 +133,19 @@ pub(crate) fn kill(process: Pid, signal: i32) {
     unsafe { libc::kill(process.as_raw_nonzero().get(), signal) };
 }
 
+/// Kills, at one stroke that no fork escapes, all processes that this one may send a signal to, but not itself. Refused to
+/// root, of whom that would be everybody's end.
+pub(crate) fn kill_all_that_may_be() -> io::Result<()> {
+    if rustix::process::getuid().is_root() || rustix::process::geteuid().is_root() {
+        return Err(io::Error::from_raw_os_error(libc::EPERM));
+    }
+    // SAFETY: `kill` touches no memory.
+    match check(unsafe { libc::kill(-1, libc::SIGKILL) }.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn mask_signals(all: bool) -> io::Result<()> {
     let set = signal_set(all);
     // SAFETY: `set` is an initialised set; the old mask is not asked for.

@@ -8,12 +8,20 @@ use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::error::{At, Done, Failure, Step};
-use crate::mounts::Site;
-use crate::views::{O_PATH, Owner};
+use crate::views::{O_PATH, Owner, Scratch};
 
-impl Site<'_> {
+/// The inside of a room while it is made.
+#[derive(Clone, Copy)]
+pub(crate) struct Targets<'a> {
+    /// What becomes `/`.
+    pub(crate) root: &'a OwnedFd,
+    /// Gives what is made to the room's root user, where that is another id than ours.
+    pub(crate) scratch: Option<&'a Scratch<'a>>,
+}
+
+impl Targets<'_> {
     /// The directory at this path of the room, made where it is missing.
-    pub(crate) fn directory(&self, target: &Path) -> Done<OwnedFd> {
+    pub(crate) fn directory(self, target: &Path) -> Done<OwnedFd> {
         match self.look_up(target, OFlags::DIRECTORY) {
             Err(Errno::NOENT) => {}
             found => return found.at(Step::MakeTarget, target),
@@ -29,12 +37,14 @@ impl Site<'_> {
         let made =
             rustix::fs::openat(&parent, name, O_PATH | OFlags::NOFOLLOW | OFlags::DIRECTORY, Mode::empty())
                 .at(Step::MakeTarget, target)?;
-        self.scratch.give(&made, Owner::Root, target)?;
+        if let Some(scratch) = self.scratch {
+            scratch.give(&made, Owner::Root, target)?;
+        }
         Ok(made)
     }
 
     /// The file at this path of the room, made where it is missing; a link that leads nowhere makes way.
-    pub(crate) fn file(&self, target: &Path) -> Done<OwnedFd> {
+    pub(crate) fn file(self, target: &Path) -> Done<OwnedFd> {
         match self.look_up(target, OFlags::empty()) {
             Err(Errno::NOENT) => {}
             found => return found.at(Step::MakeTarget, target),
@@ -57,17 +67,17 @@ impl Site<'_> {
             .at(Step::MakeTarget, target)
     }
 
-    fn parent<'p>(&self, target: &'p Path) -> Done<(OwnedFd, &'p std::ffi::OsStr)> {
+    fn parent(self, target: &Path) -> Done<(OwnedFd, &std::ffi::OsStr)> {
         match (target.parent(), target.file_name()) {
             (Some(parent), Some(name)) => Ok((self.directory(parent)?, name)),
             _ => Err(Errno::INVAL).at(Step::MakeTarget, target),
         }
     }
 
-    fn look_up(&self, target: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    fn look_up(self, target: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let path = if target.as_os_str().is_empty() { Path::new("/") } else { target };
-        rustix::fs::openat2(&self.root, path, O_PATH | flags, Mode::empty(), resolve)
+        rustix::fs::openat2(self.root, path, O_PATH | flags, Mode::empty(), resolve)
     }
 }
 

@@ -6,19 +6,20 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, CWD, Dir, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use crate::error::{At, SandboxError, Step};
-use crate::{Identity, ids};
+use crate::{Identity, Isolation, ids, marks};
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// How deep the removal goes before it lifts what is below to the top: a descriptor is open for each level.
 const DEEPEST: usize = 64;
 
 /// Makes a directory that the room's user can write: created where missing (mode 0755, whatever the umask), else given to
-/// that user (when root calls) and opened to its owner. What is in it stays as it is.
-pub fn own_dir(path: &Path, user: Identity) -> Result<(), SandboxError> {
+/// that user (when root calls) and opened to its owner. What is in it stays as it is, unless it was given to the same
+/// user for rooms of the other isolation: then all of it is given again.
+pub fn own_dir(path: &Path, user: Identity, isolation: &Isolation) -> Result<(), SandboxError> {
     make_dirs(path).at(Step::OwnDirectory, path)?;
     let directory =
         rustix::fs::open(path, DIRECTORY | OFlags::RDONLY, Mode::empty()).or_else(|error| match error {
@@ -28,9 +29,16 @@ pub fn own_dir(path: &Path, user: Identity) -> Result<(), SandboxError> {
         });
     let directory = directory.at(Step::OwnDirectory, path)?;
     let status = rustix::fs::fstat(&directory).at(Step::OwnDirectory, path)?;
-    let (uid, gid) = (ids::shifted(user.uid), ids::shifted(user.gid));
-    if ids::shifts() && (status.st_uid, status.st_gid) != (uid, gid) {
-        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    let (owner, other) = match isolation {
+        Isolation::Full => (ids::shifted_both(user), ids::tenants(user)),
+        Isolation::Reduced { .. } => (ids::tenants(user), ids::shifted_both(user)),
+    };
+    let found = (status.st_uid, status.st_gid);
+    if ids::shifts() && found != owner {
+        if found == other {
+            give_all(path, other.0, owner).at(Step::OwnDirectory, path)?;
+        }
+        let (uid, gid) = (Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)));
         rustix::fs::chownat(&directory, "", uid, gid, AtFlags::EMPTY_PATH).at(Step::OwnDirectory, path)?;
     }
     if status.st_mode & 0o700 != 0o700 {
@@ -40,11 +48,27 @@ pub fn own_dir(path: &Path, user: Identity) -> Result<(), SandboxError> {
     Ok(())
 }
 
+/// Gives away all in a directory that was given to somebody before; nothing runs that could change it meanwhile. What is
+/// not theirs may be a link to a file of the store.
+fn give_all(path: &Path, theirs: u32, owner: (u32, u32)) -> std::io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        if metadata.is_dir() {
+            give_all(&entry.path(), theirs, owner)?;
+        }
+        if metadata.uid() == theirs {
+            std::os::unix::fs::lchown(entry.path(), Some(owner.0), Some(owner.1))?;
+        }
+    }
+    Ok(())
+}
+
 /// Fills the directory `into` so that an overlay with it on top hides `paths` (relative) of the trees below.
 ///
-/// The marks are character devices 0:0, which anybody may make since Linux 5.8. Directories on the way to them merge with
-/// those below, and give them their own mode (0755). Name only what is there: a mark in a directory that no tree below
-/// has is seen as the device that it is.
+/// Directories on the way to the marks merge with those below, and give them their own mode (0755). Name only what is
+/// there: a mark in a directory that no tree below has is seen as the device that it is.
 pub fn whiteouts(into: &Path, paths: &[PathBuf]) -> Result<(), SandboxError> {
     make_dirs(into).at(Step::Whiteout, into)?;
     let mut paths: Vec<&PathBuf> = paths.iter().collect();
@@ -62,11 +86,7 @@ pub fn whiteouts(into: &Path, paths: &[PathBuf]) -> Result<(), SandboxError> {
         if let Some(parent) = mark.parent() {
             make_dirs(parent).at(Step::Whiteout, path)?;
         }
-        match rustix::fs::mknodat(CWD, &mark, FileType::CharacterDevice, Mode::empty(), 0) {
-            Ok(()) => {}
-            Err(Errno::EXIST) if is_whiteout(&mark) => {}
-            Err(error) => return Err(error).at(Step::Whiteout, path).map_err(Into::into),
-        }
+        marks::make_gone(&mark).at(Step::Whiteout, path)?;
         hidden = Some(path);
     }
     Ok(())
@@ -84,12 +104,6 @@ fn make_dirs(path: &Path) -> std::io::Result<()> {
         Err(_) if path.is_dir() => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-fn is_whiteout(path: &Path) -> bool {
-    rustix::fs::lstat(path).is_ok_and(|status| {
-        FileType::from_raw_mode(status.st_mode) == FileType::CharacterDevice && status.st_rdev == 0
-    })
 }
 
 /// Removes a tree that a room left, whatever its owners and modes, following no link; one that is not there is fine.

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 ///
 /// # Errors
 /// When `install` cannot be started or cannot write there.
-pub fn program(path: &Path, text: &str) -> io::Result<()> {
+pub fn program(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     let mut command = Command::new("install");
     let mut child = command
         .args(["-D", "--mode=755", "/dev/stdin"])
@@ -21,7 +21,7 @@ pub fn program(path: &Path, text: &str) -> io::Result<()> {
         .stderr(Stdio::piped())
         .spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(text.as_bytes())?;
+        stdin.write_all(content.as_ref())?;
     }
     let output = child.wait_with_output()?;
     if output.status.success() {

@@ -1,5 +1,6 @@
 //! How an agent gets into a process: one file for each language.
 
 pub mod python;
+mod python_app;
 pub mod python_code;
 pub mod python_resolve;

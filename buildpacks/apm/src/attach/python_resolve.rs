@@ -5,6 +5,7 @@
 
 use crate::agent_toml;
 use crate::attach::python::{Room, Venv, is_unreachable, uv_pip};
+use crate::attach::python_app::{self, Shown};
 use crate::errors;
 use crate::lock::{Pin, Pins};
 use crate::vendors::opentelemetry::{OLDEST_MINOR, TRAIN_OFFSET};
@@ -37,7 +38,9 @@ pub fn resolve(build: &Build, question: &Question) -> Result<Pins, Failure> {
     if let Some(reason) = too_old(question.venv) {
         return Ok(nothing(question.venv, &wanted, &reason));
     }
-    let resolver = Resolver { build, question, room: Room::new(build)? };
+    let room = Room::new(build)?;
+    let app = python_app::show(&question.venv.installed, &room.path().join("app"))?;
+    let resolver = Resolver { build, question, room, app };
     let earlier = question.earlier.map(|it| it.packages.as_slice()).filter(|it| !it.is_empty());
     let attempts = earlier.into_iter().chain([question.inventory.package.as_slice(), &[]]);
     for preferred in attempts {
@@ -101,6 +104,7 @@ struct Resolver<'a> {
     build: &'a Build,
     question: &'a Question<'a>,
     room: Room,
+    app: Shown,
 }
 
 /// An answer of uv's: packages, or why there are none.
@@ -151,7 +155,8 @@ impl Resolver<'_> {
 
     fn pins(&self, packages: Vec<Pin>, fits: &[&Library], skipped: Vec<agent_toml::Library>) -> Pins {
         let venv = self.question.venv;
-        let sdk = packages.iter().find(|it| it.name == "opentelemetry-sdk").map(|it| it.version.clone());
+        let of_agent = packages.iter().find(|it| it.name == "opentelemetry-sdk").map(|it| &it.version);
+        let sdk = venv.installed.get("opentelemetry-sdk").or(of_agent).cloned();
         let lacks =
             |it: &Pin| !venv.installed.contains_key(&it.name) && !UNNEEDED.contains(&it.name.as_str());
         Pins {
@@ -192,10 +197,6 @@ impl Resolver<'_> {
             .args([OsStr::new("--override"), files.overrides.as_os_str(), files.requirements.as_os_str()]);
         if age == Age::AWeek {
             tool = tool.args(["--exclude-newer", "7 days"]);
-            // What the app has it has: only the agent's own packages must have been out for a while.
-            for name in self.question.venv.installed.keys() {
-                tool = tool.args(["--exclude-newer-package", &format!("{name}=2100-01-01T00:00:00Z")]);
-            }
         }
         Ok(tool.run(&self.build.log))
     }
@@ -214,9 +215,8 @@ impl Resolver<'_> {
 
     /// What the app has, exactly; and of the preferred set what the app has not.
     fn constraints(&self, preferred: &[Pin]) -> String {
-        let installed = &self.question.venv.installed;
-        let app = installed.iter().map(|(name, version)| format!("{name}=={version}\n"));
-        let ours = preferred.iter().filter(|it| !installed.contains_key(&it.name));
+        let app = self.app.values().map(|it| format!("{it}\n"));
+        let ours = preferred.iter().filter(|it| !self.question.venv.installed.contains_key(&it.name));
         app.chain(ours.map(|it| format!("{}=={}\n", it.name, it.version))).collect()
     }
 }

@@ -122,7 +122,7 @@ impl Platform {
         self.write(&format!("{name}/buildpack.toml"), &toml);
         for (program, body) in [("detect", detect), ("build", build)] {
             let path = self.path(&name).join("bin").join(program);
-            testing::program(&path, &format!("#!/bin/sh\nset -e\n{body}\n")).unwrap();
+            testing::program(&path, format!("#!/bin/sh\nset -e\n{body}\n")).unwrap();
         }
     }
 

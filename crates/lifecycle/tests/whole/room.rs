@@ -284,5 +284,5 @@ impl Room {
 }
 
 fn script(path: &Path, body: &str) {
-    testing::program(path, &format!("#!/bin/sh\nset -e\n{body}\n")).unwrap();
+    testing::program(path, format!("#!/bin/sh\nset -e\n{body}\n")).unwrap();
 }

@@ -11,7 +11,10 @@ use serde_json::{Map, Value};
 use tempfile::NamedTempFile;
 
 use super::{DockerError, Engine};
-use crate::{ContainerConfig, Digest, History, Image, ImageConfig, LayerRef, layer_tar, media_type};
+use crate::{
+    ContainerConfig, Digest, History, Image, ImageConfig, ImageName, LayerRef, docker_archive::tag_of,
+    layer_tar, media_type,
+};
 
 /// An image of an engine's.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,6 +110,33 @@ impl Engine {
         Ok(Some(EngineImage { id: found.id, image }))
     }
 
+    /// The id of the image that has this name; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the engine does not answer, or answers what is not understood.
+    pub fn image_id(&self, name: &ImageName) -> Result<Option<Digest>, DockerError> {
+        let Some(image) = self.inspect(&spelt(name))? else { return Ok(None) };
+        let id = image.id.parse();
+        id.map(Some).map_err(|_| self.refusal(&format!("{} is no id of an image", image.id)))
+    }
+
+    /// Hands over an image as `docker save` writes it, as it comes.
+    ///
+    /// # Errors
+    /// When the engine does not send it, or `take` fails.
+    pub fn save<E: From<io::Error> + From<DockerError>>(
+        &self,
+        name: &ImageName,
+        take: impl FnOnce(&mut dyn Read) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let response = self.address.download(&format!("/images/{}/get", spelt(name)), |body| {
+            take(body)?;
+            io::copy(body, &mut io::sink())?;
+            Ok::<_, E>(())
+        })?;
+        Ok(self.accepted(&response)?)
+    }
+
     /// Those of an image's layers that are asked for, each as a file with its uncompressed tar in `dir`.
     ///
     /// All of the image's layers come over the socket for it.
@@ -129,6 +159,11 @@ impl Engine {
         self.accepted(&response)?;
         Ok(found)
     }
+}
+
+/// An image as a path of the API spells it.
+fn spelt(name: &ImageName) -> String {
+    if name.digest.is_some() { name.short() } else { tag_of(name) }
 }
 
 /// The layers are told by their contents: every engine's archive has other names for them.

@@ -84,9 +84,9 @@ enum Source {
 struct Config {
     #[serde(skip)]
     place: String,
-    auths: BTreeMap<String, Entry>,
+    auths: Option<BTreeMap<String, Entry>>,
     creds_store: Option<String>,
-    cred_helpers: BTreeMap<String, String>,
+    cred_helpers: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -133,8 +133,9 @@ impl Credentials {
         const PLACE: &str = "CNB_REGISTRY_AUTH";
         let headers: BTreeMap<String, String> =
             serde_json::from_str(value).map_err(|error| not_json(PLACE, &error))?;
-        let headers: BTreeMap<_, _> =
-            headers.into_iter().map(|(host, header)| (host, Secret::new(header))).collect();
+        // The reference writes an empty one where it has found nothing.
+        let headers = headers.into_iter().filter(|(_, header)| !header.is_empty());
+        let headers: BTreeMap<_, _> = headers.map(|(host, header)| (host, Secret::new(header))).collect();
         for (host, header) in &headers {
             of_header(PLACE, host, header)?;
         }
@@ -194,7 +195,7 @@ impl Credentials {
         registry: &str,
         repository: &str,
     ) -> Result<Option<Credential>, CredentialError> {
-        let own = config.cred_helpers.iter().find(|(host, _)| host_of(host) == registry);
+        let own = config.cred_helpers.iter().flatten().find(|(host, _)| host_of(host) == registry);
         let helper = own.map(|(_, helper)| helper).or(config.creds_store.as_ref());
         if let Some(helper) = helper.filter(|it| !it.is_empty())
             && let Some(found) = self.ask_helper(helper, registry)?
@@ -204,7 +205,7 @@ impl Credentials {
         // Podman's keys may go on with a part of the repository; the longest that fits is meant.
         let full = format!("{registry}/{repository}");
         let fits = |key: &str| full == key || full.starts_with(&format!("{key}/"));
-        let keys = config.auths.iter().map(|(key, entry)| (key_of(key), key, entry));
+        let keys = config.auths.iter().flatten().map(|(key, entry)| (key_of(key), key, entry));
         let mut fitting: Vec<_> = keys.filter(|(short, ..)| fits(short)).collect();
         fitting.sort_by_key(|(short, ..)| std::cmp::Reverse(short.len()));
         for (_, key, entry) in fitting {
@@ -273,8 +274,13 @@ fn of_header(place: &str, host: &str, header: &Secret) -> Result<Credential, Cre
         Some((scheme, value)) if scheme.eq_ignore_ascii_case("bearer") => {
             Ok(Credential::Bearer(Secret::new(value.trim())))
         }
+        // No header's scheme, but what the reference writes for an identity token.
+        Some((scheme, value)) if scheme.eq_ignore_ascii_case("x-identity") => {
+            Ok(Credential::Identity(Secret::new(value.trim())))
+        }
         _ => {
-            let problem = "the value begins neither with \"Basic \" nor with \"Bearer \"".to_owned();
+            let problem =
+                "the value begins with none of \"Basic \", \"Bearer \" and \"X-Identity \"".to_owned();
             Err(CredentialError { place, problem })
         }
     }
@@ -343,7 +349,7 @@ mod tests {
         let config = format!(
             r#"{{"auths":{{"https://index.docker.io/v1/":{{"auth":"{}"}},"ghcr.io":{{"auth":"{}"}},
                "https://old.example/v2/":{{"username":"u","password":"p"}},"empty.example":{{}},
-               "quay.example/team":{{"identitytoken":"i"}},"quay.example":{{"registrytoken":"r"}}}},"HttpHeaders":{{}}}}"#,
+               "quay.example/team":{{"identitytoken":"i"}},"quay.example":{{"registrytoken":"r"}}}},"HttpHeaders":{{}},"credHelpers":null}}"#,
             encoded("hub:a:b"),
             encoded("me:pw"),
         );
@@ -399,12 +405,17 @@ mod tests {
 
     #[test]
     fn registry_auth_comes_first_and_is_checked_at_once() {
-        let value = format!(r#"{{"ghcr.io":"Basic {}","quay.io":"Bearer tok"}}"#, encoded("cnb:pw"));
+        let value = format!(
+            r#"{{"ghcr.io":"Basic {}","quay.io":"Bearer tok","id.example":"X-Identity i=","none.example":""}}"#,
+            encoded("cnb:pw")
+        );
         let config = format!(r#"{{"auths":{{"ghcr.io":{{"auth":"{}"}}}}}}"#, encoded("me:pw"));
         let all =
             Credentials::default().with_registry_auth(&value).unwrap().with_config("c", &config).unwrap();
         assert_eq!(all.find("ghcr.io", "a").unwrap(), basic("cnb", "pw"));
         assert_eq!(all.find("quay.io", "a").unwrap(), Some(Credential::Bearer(Secret::new("tok"))));
+        assert_eq!(all.find("id.example", "a").unwrap(), Some(Credential::Identity(Secret::new("i="))));
+        assert_eq!(all.find("none.example", "a").unwrap(), None);
         for bad in [r#"{"a":"Digest hush"}"#, r#"{"a":"Basic hush!"}"#, r#"["hush"]"#, r#"{"a":"hush"#] {
             let error = Credentials::default().with_registry_auth(bad).unwrap_err();
             let text = format!("{error} {error:?}");

@@ -44,7 +44,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = |text: &str| {
             let path = dir.path().join("docker-credential-test");
-            testing::program(&path, &format!("#!/bin/sh\n{text}\n")).unwrap();
+            testing::program(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
             ask(&mut Command::new(path), "ghcr.io")
         };
         let printed = run("read -r server; echo \"$1 $server\"");

@@ -260,33 +260,10 @@ fn kind_of(json: &[u8], header: Option<String>) -> Result<String, Problem> {
     })
 }
 
-/// The entry of an index for a platform: the same system and processor, and the same variant of it or none.
+/// The entry of an index for a platform.
 fn choose<'a>(index: &'a Index, wanted: &Platform) -> Result<&'a Descriptor, Problem> {
-    let fits = |entry: &&Descriptor| {
-        entry.platform.as_ref().is_some_and(|it| it.os == wanted.os && it.architecture == wanted.architecture)
-    };
-    let variant = |entry: &Descriptor| entry.platform.as_ref().and_then(|it| it.variant.clone());
-    let fitting: Vec<&Descriptor> = index.manifests.iter().filter(fits).collect();
-    let exact = fitting.iter().find(|entry| variant(entry) == wanted.variant);
-    let usual = || match wanted.variant {
-        // Who names no variant takes what there is; `v8` is all that an arm64 can be.
-        None => fitting.first(),
-        Some(_) => fitting.iter().find(|entry| variant(entry).is_none()),
-    };
-    exact.or_else(usual).copied().ok_or_else(|| {
-        // Attestations are listed as of an unknown platform.
-        let known =
-            index.manifests.iter().filter_map(|it| it.platform.as_ref()).filter(|it| it.os != "unknown");
-        let mut available: Vec<String> = known.map(words).collect();
-        available.dedup();
-        let available = if available.is_empty() { "no platform".to_owned() } else { available.join(", ") };
-        Problem::NoPlatform { wanted: words(wanted), available }
-    })
-}
-
-fn words(platform: &Platform) -> String {
-    let variant = platform.variant.as_ref().map_or_else(String::new, |variant| format!("/{variant}"));
-    format!("{}/{}{variant}", platform.os, platform.architecture)
+    let refused = |available| Problem::NoPlatform { wanted: wanted.to_string(), available };
+    index.for_platform(wanted).map_err(refused)
 }
 
 pub(super) fn parse<T: for<'a> Deserialize<'a>>(task: &Task, what: &str, json: &[u8]) -> Result<T, Error> {

@@ -30,4 +30,4 @@ pub use error::{Error, Problem, Said};
 pub use event::{Event, How};
 pub use helper::helper_programs;
 pub use push::{Layers, Pushed};
-pub use settings::{Proxies, Retry, Settings, Timeouts};
+pub use settings::{Authority, Proxies, Retry, Settings, Timeouts};

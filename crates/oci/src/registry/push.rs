@@ -1,11 +1,8 @@
 //! An image into repositories: blobs first, several at the same time, and none that is there; manifests last.
 
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use super::{
@@ -200,9 +197,7 @@ impl Push<'_> {
     /// asked for by asking for the mount.
     fn blob(&self, blob: &Descriptor) -> Result<How, Error> {
         let task = self.task.asked(format!("push the blob {}", blob.digest));
-        if self.seen(blob).contains(&task.repository) {
-            return Ok(How::Present);
-        }
+        let Some(neighbours) = self.neighbours(blob) else { return Ok(How::Present) };
         let path = self.layers.store.map(|store| store.blob_path(&blob.digest));
         let mut upload = Upload::new(self.client, &task, blob, self.tell);
         if blob.digest == self.image.id() {
@@ -211,7 +206,7 @@ impl Push<'_> {
             upload.run(Contents::Bytes(self.image.config_json()))?;
             return Ok(How::Moved);
         }
-        for repository in self.neighbours(blob) {
+        for repository in neighbours {
             if upload.mount(&repository)? {
                 return Ok(How::Mounted);
             }
@@ -234,23 +229,24 @@ impl Push<'_> {
         }
     }
 
-    /// The repositories of this registry that were seen to have a blob.
-    fn seen(&self, blob: &Descriptor) -> BTreeSet<String> {
-        let key = (self.task.site.registry.clone(), blob.digest);
-        locked(&self.client.seen).get(&key).cloned().unwrap_or_default()
-    }
-
-    /// The repositories of this registry to mount a blob from, the likelier first. A base is in thousands: when two do
-    /// not give it, none will.
-    fn neighbours(&self, blob: &Descriptor) -> Vec<String> {
-        let mut all: Vec<String> = self.seen(blob).into_iter().take(2).collect();
+    /// The repositories of this registry to mount a blob from, the likelier first; `None` where it was seen in the
+    /// repository itself.
+    fn neighbours(&self, blob: &Descriptor) -> Option<Vec<String>> {
+        let (own, registry) = (&self.task.repository, &self.task.site.registry);
+        let mut all = Vec::new();
+        if let Some(seen) = locked(&self.client.seen).get(&(registry.clone(), blob.digest)) {
+            if seen.contains(own) {
+                return None;
+            }
+            // A base is in thousands: when two do not give it, none will.
+            all.extend(seen.iter().take(2).cloned());
+        }
         for named in self.layers.repositories {
-            if named.registry == self.task.site.registry && !all.contains(&named.repository) {
+            if named.registry == *registry && named.repository != *own && !all.contains(&named.repository) {
                 all.push(named.repository.clone());
             }
         }
-        all.retain(|repository| *repository != self.task.repository);
-        all
+        Some(all)
     }
 
     /// Whether the store has a blob, or has it now, by way of a repository that can't be mounted from.

@@ -17,8 +17,8 @@ pub struct Settings {
     /// Hosts (with their ports, where they have one) that may be spoken to without TLS, or with a certificate that
     /// nobody vouches for. Hosts of this machine may always.
     pub insecure: BTreeSet<String>,
-    /// Certificates of authorities to trust besides the machine's own: the contents of PEM files.
-    pub authorities: Vec<Vec<u8>>,
+    /// Authorities to trust besides the machine's own.
+    pub authorities: Vec<Authority>,
     /// The way out.
     pub proxies: Proxies,
     /// Who the user is where.
@@ -33,6 +33,15 @@ pub struct Settings {
     pub piece: u64,
     /// Blobs above this size are uploaded in chunks of it, one after the other.
     pub chunk: u64,
+}
+
+/// A file of certificates.
+#[derive(Debug, Clone)]
+pub struct Authority {
+    /// Its path, for messages.
+    pub place: String,
+    /// Its contents.
+    pub pem: Vec<u8>,
 }
 
 /// Proxies, as the usual variables name them.

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{
     credentials::Secret,
-    settings::{Settings, Timeouts},
+    settings::{Authority, Settings, Timeouts},
     site::{is_loopback, same_server},
 };
 
@@ -270,24 +270,24 @@ impl Read for Part<'_> {
 }
 
 /// The machine's own authorities; with those of the user's, when there are any.
-fn roots(own: &[Vec<u8>]) -> Result<RootCerts, String> {
+fn roots(own: &[Authority]) -> Result<RootCerts, String> {
     if own.is_empty() {
         return Ok(RootCerts::PlatformVerifier);
     }
     let machine = rustls_native_certs::load_native_certs();
     let mut all: Vec<Certificate<'static>> =
         machine.certs.iter().map(|it| Certificate::from_der(it.as_ref()).to_owned()).collect();
-    for pem in own {
+    for Authority { place, pem } in own {
         let before = all.len();
         for item in ureq::tls::parse_pem(pem) {
             if let PemItem::Certificate(certificate) =
-                item.map_err(|error| format!("a certificate of the settings can't be read: {error}"))?
+                item.map_err(|error| format!("{place}: a certificate can't be read: {error}"))?
             {
                 all.push(certificate);
             }
         }
         if all.len() == before {
-            return Err("a file of certificates in the settings has none in it; it must be PEM".to_owned());
+            return Err(format!("{place}: there is no certificate in it; it must be PEM"));
         }
     }
     Ok(RootCerts::new_with_certs(&all))

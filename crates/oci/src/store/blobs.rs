@@ -5,6 +5,7 @@ use std::{
     path::Path,
 };
 
+use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use super::{
@@ -55,6 +56,30 @@ impl Store {
         Ok(digest)
     }
 
+    /// Adds a blob that is a file elsewhere.
+    ///
+    /// # Errors
+    /// When it can't be read, is not what its digest says, or the disk is full.
+    pub(crate) fn copy_blob(&self, from: &Path, digest: &Digest, size: u64) -> Result<(), StoreError> {
+        if self.use_blob(digest, size)? {
+            return Ok(());
+        }
+        let mut file = self.temp_file()?;
+        let mut content = Hashing::new(fs_err::File::open(from)?);
+        let copied = io::copy(&mut content, &mut file);
+        copied.map_err(|error| self.write_error(error, size, "a blob"))?;
+        match content.digest() {
+            found if found == *digest => self.keep_blob(file, digest),
+            found => Err(StoreError::Corrupt { path: from.to_owned(), expected: *digest, found }),
+        }
+    }
+
+    /// Writes a file of a scratch directory.
+    pub(crate) fn write_scratch(&self, content: &mut impl io::Read, to: &Path) -> Result<(), StoreError> {
+        let copied = io::copy(content, &mut fs_err::File::create(to)?);
+        copied.map(drop).map_err(|error| self.write_error(error, 0, "the files of an archive"))
+    }
+
     /// Notes that a blob is in use; false when it is not there in full.
     pub(crate) fn use_blob(&self, digest: &Digest, size: u64) -> Result<bool, StoreError> {
         let _shared = self.shared()?;
@@ -96,6 +121,30 @@ impl Store {
             }
             _ => StoreError::at(&self.root, error),
         }
+    }
+}
+
+/// What is read, with its digest.
+pub(super) struct Hashing<R> {
+    inner: R,
+    sha: Sha256,
+}
+
+impl<R> Hashing<R> {
+    pub(super) fn new(inner: R) -> Self {
+        Self { inner, sha: Sha256::new() }
+    }
+
+    pub(super) fn digest(self) -> Digest {
+        Digest::from_hasher(self.sha)
+    }
+}
+
+impl<R: io::Read> io::Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buffer)?;
+        self.sha.update(&buffer[..got]);
+        Ok(got)
     }
 }
 

@@ -7,15 +7,15 @@ use std::{
     thread,
 };
 
-use sha2::{Digest as _, Sha256};
-
 use super::{
     Store, StoreError,
+    blobs::Hashing,
     lock::{How, Lock},
 };
 use crate::{
-    Added, Digest, Ids, LayerError, LayerRecord, LayerSpec, UnpackError, UnpackRules, Whiteouts,
-    layer::{ExportError, Plan, export},
+    Added, Descriptor, Digest, Ids, LayerError, LayerRecord, LayerSpec, UnpackError, UnpackRules, Whiteouts,
+    layer::{ExportError, Plan, export, pack},
+    media_type,
     unpack::decompressed,
     unpack_tar,
 };
@@ -38,8 +38,7 @@ impl Store {
             return Ok(Added { record, reused: true, notices: plan.notices });
         }
         let mut file = self.temp_file()?;
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-        let packed = export(&plan, file.as_file_mut(), threads).map_err(|error| match error {
+        let packed = export(&plan, file.as_file_mut(), threads()).map_err(|error| match error {
             ExportError::Read(error) => error,
             ExportError::Write(error) => self.write_error(error, plan.size, "a layer").into(),
         })?;
@@ -56,6 +55,24 @@ impl Store {
             index: plan.index,
         };
         Ok(Added { record, reused: false, notices: plan.notices })
+    }
+
+    /// Adds a tar of somebody else's, byte for byte, compressed like a layer of ours: its diff id and the blob.
+    ///
+    /// # Errors
+    /// When it can't be read, or the disk is full.
+    pub fn add_tar(&self, mut tar: impl Read) -> Result<(Digest, Descriptor), StoreError> {
+        let mut file = self.temp_file()?;
+        let packed = pack::<io::Error>(file.as_file_mut(), threads(), |input| {
+            while input.fill_from(u64::MAX, |room| tar.read(room))? > 0 {}
+            Ok(())
+        });
+        let packed = packed.map_err(|error| self.write_error(error, 0, "a layer"))?;
+        if !self.use_blob(&packed.digest, packed.size)? {
+            self.keep_blob(file, &packed.digest)?;
+        }
+        self.note_diff(&packed.diff_id, &packed.digest)?;
+        Ok((packed.diff_id, Descriptor::new(media_type::LAYER_GZIP, packed.digest, packed.size)))
     }
 
     /// The layer with this diff id as a directory, unpacked when that has not happened yet; its whiteouts are the
@@ -112,10 +129,10 @@ impl Store {
     pub(super) fn claim_diff(&self, diff_id: &Digest, blob: &Digest) -> Result<(), StoreError> {
         let other = self.blob_of(diff_id).ok().filter(|other| other != blob);
         if other.is_some_and(|other| self.blob_path(&other).exists()) {
-            let mut tar = Hashing { inner: self.tar_of(blob)?, sha: Sha256::new() };
+            let mut tar = Hashing::new(self.tar_of(blob)?);
             let path = self.blob_path(blob);
             io::copy(&mut tar, &mut io::sink()).map_err(|error| StoreError::at(&path, error))?;
-            let found = Digest::from_hasher(tar.sha);
+            let found = tar.digest();
             if found != *diff_id {
                 return Err(StoreError::Corrupt { path, expected: *diff_id, found });
             }
@@ -146,12 +163,12 @@ impl Store {
     fn unpack_blob(&self, diff_id: &Digest, blob: &Digest, into: &super::Scratch) -> Result<(), StoreError> {
         let path = self.blob_path(blob);
         let at_path = |error| StoreError::at(&path, error);
-        let mut tar = Hashing { inner: self.tar_of(blob)?, sha: Sha256::new() };
+        let mut tar = Hashing::new(self.tar_of(blob)?);
         let rules = UnpackRules { ids: ids(), whiteouts: Whiteouts::Overlay };
         unpack_tar(&mut tar, into.path(), rules).map_err(|error| self.unpack_error(diff_id, blob, error))?;
         // The end of the archive comes before the end of the file, and all of the file counts.
         io::copy(&mut tar, &mut io::sink()).map_err(at_path)?;
-        let found = Digest::from_hasher(tar.sha);
+        let found = tar.digest();
         if found == *diff_id { Ok(()) } else { Err(StoreError::Corrupt { path, expected: *diff_id, found }) }
     }
 
@@ -168,23 +185,14 @@ impl Store {
     }
 }
 
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)
+}
+
 /// Root gives files away, unless it is root of a user namespace in which the others have no number.
 fn ids() -> Ids {
     let map = fs_err::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let mapped =
         map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok()).sum::<u64>();
     if rustix::process::geteuid().is_root() && mapped >= 65_536 { Ids::AsStored } else { Ids::Caller }
-}
-
-struct Hashing<R> {
-    inner: R,
-    sha: Sha256,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.inner.read(buffer)?;
-        self.sha.update(&buffer[..got]);
-        Ok(got)
-    }
 }

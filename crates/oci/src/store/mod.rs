@@ -4,7 +4,7 @@
 //! <root>/version            the number of this format
 //! <root>/oci-layout         "this is an OCI image layout", for skopeo and its like
 //! <root>/index.json         the names, and the image that each stands for
-//! <root>/blobs/sha256/<hex> manifests, configurations and layers (gzip)
+//! <root>/blobs/sha256/<hex> manifests, configurations and layers
 //! <root>/diffs/<hex>        the blob of the layer with this diff id
 //! <root>/layers/<hex>/      a layer unpacked, by its diff id; <hex>.lock beside it
 //! <root>/apps/<key>/        what one application keeps between builds

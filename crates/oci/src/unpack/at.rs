@@ -69,6 +69,16 @@ pub(super) fn make_opaque(dir: &OwnedFd) -> io::Result<()> {
     Ok(user?)
 }
 
+/// Makes the second kind of whiteout that an overlay knows: an empty file with an attribute.
+pub(super) fn make_gone(dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(dir, name, flags, Mode::RUSR | Mode::WUSR) {
+        // What is there already is of this layer and hides what is below as it is.
+        Err(Errno::EXIST) => Ok(()),
+        file => Ok(fsetxattr(file?, "user.overlay.whiteout", b"y", XattrFlags::empty())?),
+    }
+}
+
 pub(super) fn names_in(dir: &OwnedFd) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(dir)? {
@@ -93,4 +103,25 @@ pub(super) fn remove(at: &OwnedFd, name: &OsStr) -> io::Result<()> {
         remove(&dir, &inner)?;
     }
     Ok(unlinkat(at, name, AtFlags::REMOVEDIR)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{lgetxattr, open};
+
+    #[test]
+    fn a_whiteout_without_a_device_is_an_empty_file_with_a_mark_and_touches_nothing_that_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("there"), "text").unwrap();
+        let open = open(dir.path(), DIRECTORY, Mode::empty()).unwrap();
+        for name in ["gone", "gone", "there"] {
+            make_gone(&open, OsStr::new(name)).unwrap();
+        }
+        let mark = |name: &str| lgetxattr(dir.path().join(name), "user.overlay.whiteout", &mut [0_u8; 1][..]);
+        assert_eq!(mark("gone"), Ok(1));
+        assert_eq!(std::fs::read(dir.path().join("gone")).unwrap(), b"");
+        assert_eq!(mark("there"), Err(Errno::NODATA));
+        assert_eq!(std::fs::read(dir.path().join("there")).unwrap(), b"text");
+    }
 }

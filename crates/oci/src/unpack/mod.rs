@@ -34,7 +34,7 @@ use tar::{Archive, Entry, EntryType};
 pub(crate) use compression::decompressed;
 pub use part::{PartError, layer_tar, unpack_part};
 
-use at::{clean, in_root, make_opaque, names_in, open_directory, remove, set_link_meta, set_meta};
+use at::{clean, in_root, make_gone, make_opaque, names_in, open_directory, remove, set_link_meta, set_meta};
 
 /// Whose the unpacked files are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,8 @@ pub enum Whiteouts {
     Keep,
     /// What they name is removed, as far as it is not of this tar itself.
     Apply,
-    /// They become the overlay file system's own: devices 0:0, and an attribute on opaque directories.
+    /// They become the overlay file system's own: devices 0:0, or where there can be none empty files with an attribute,
+    /// and an attribute on opaque directories.
     Overlay,
 }
 
@@ -327,6 +328,8 @@ impl Unpacker {
             // hides what is below as it is.
             return match mknodat(parent, hidden, FileType::CharacterDevice, Mode::empty(), 0) {
                 Ok(()) | Err(Errno::EXIST) => Ok(()),
+                // On an overlay, such as a container's own root, nobody may.
+                Err(Errno::PERM) => make_gone(parent, hidden),
                 Err(errno) => Err(errno.into()),
             };
         }

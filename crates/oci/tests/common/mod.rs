@@ -69,7 +69,7 @@ pub(crate) fn image(store: &Store, layers: &[&LayerRecord]) -> Image {
 pub(crate) fn tar_of(store: &Store, record: &LayerRecord) -> Vec<u8> {
     let mut tar = Vec::new();
     let blob = std::fs::File::open(store.blob_path(&record.digest)).unwrap();
-    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(blob), &mut tar).unwrap();
+    std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(blob), &mut tar).unwrap();
     assert_eq!(oci::Digest::of(&tar), record.diff_id);
     assert_eq!(tar.len() as u64, record.uncompressed_size);
     tar

@@ -74,13 +74,6 @@ impl Registry {
     pub(crate) fn data(&self) -> std::path::PathBuf {
         self.dir.path().join("data/docker/registry/v2")
     }
-
-    /// Uploads that are begun and not ended, as directories with something in them.
-    pub(crate) fn open_uploads(&self) -> usize {
-        let files =
-            Command::new("find").arg(self.data()).args(["-path", "*/_uploads/*/data"]).output().unwrap();
-        files.stdout.iter().filter(|byte| **byte == b'\n').count()
-    }
 }
 
 impl Drop for Registry {
@@ -163,7 +156,7 @@ pub(crate) fn store(dir: &Path, name: &str) -> Store {
 
 /// What `skopeo` prints.
 pub(crate) fn skopeo(arguments: &[&str]) -> String {
-    let output = Command::new("skopeo").args(arguments).output().expect("skopeo");
+    let output = Command::new("skopeo").arg("--insecure-policy").args(arguments).output().expect("skopeo");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "skopeo {arguments:?}: {errors}");
     String::from_utf8(output.stdout).unwrap()

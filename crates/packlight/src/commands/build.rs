@@ -1,10 +1,13 @@
 //! `packlight build`.
 
+mod builder;
+
 use super::Here;
 use crate::environment;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, not_yet};
 use crate::render::summary;
+use builder::BuilderArguments;
 use clap::{Args, ValueEnum};
 use platform::build::{BuildRequest, Locking};
 use platform::output::Output;
@@ -25,6 +28,9 @@ Examples:
   Tell the buildpacks something: here, which Python.
       packlight build my-app -e BP_CPYTHON_VERSION=3.11
 
+  With somebody else's builder, straight into a registry.
+      packlight build registry.example.com/team/my-app --builder heroku/builder:24 --publish
+
   The same image everywhere: keep the lock beside the source, in version control.
       packlight build my-app --lock
   Newer versions of everything that the lock holds.
@@ -39,7 +45,7 @@ pub(crate) struct Arguments {
     /// The app's folder
     #[arg(long, value_name = "DIR", default_value = ".")]
     path: PathBuf,
-    /// Where the image goes besides the store: docker, oci:DIR, oci-archive:FILE, docker-archive:FILE, or nowhere
+    /// Where the image goes besides the store: registry, docker, oci:DIR, oci-archive:FILE, docker-archive:FILE, or nowhere
     /// (store) [default: the Docker engine, where one answers]
     #[arg(long, short, value_name = "WHERE", value_parser = output)]
     output: Vec<Output>,
@@ -76,12 +82,14 @@ pub(crate) struct Arguments {
     /// The same as --verbose
     #[arg(short = 'v')]
     pub(crate) more: bool,
-    /// Another builder (not yet)
-    #[arg(long, value_name = "IMAGE", hide_short_help = true)]
-    builder: Option<String>,
-    /// Push the image to its registry (not yet)
-    #[arg(long, hide_short_help = true)]
+    /// Push the image to the registry in its name, the same as `--output registry`
+    #[arg(long)]
     publish: bool,
+    /// An image whose layers may be used again, in place of the last one of the same name
+    #[arg(long, value_name = "NAME")]
+    previous_image: Option<String>,
+    #[command(flatten)]
+    other: BuilderArguments,
     /// The machine that the image is for: linux/amd64 (linux/arm64: not yet)
     #[arg(long, value_name = "OS/ARCH", hide_short_help = true)]
     platform: Option<String>,
@@ -124,17 +132,17 @@ fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failu
     if let Some(agents) = agents(&arguments.agent)? {
         env.push((AGENT_VARIABLE.to_owned(), agents));
     }
+    let previous = here.names(arguments.previous_image.as_slice())?;
     let switch = |on: bool| on.then_some(());
     Ok(BuildRequest {
         name,
         tags: names.collect(),
         path: arguments.path.clone(),
         env,
-        outputs: if arguments.output.is_empty() {
-            vec![Output::DockerIfThere]
-        } else {
-            arguments.output.clone()
-        },
+        previous_image: previous.into_iter().next(),
+        builder: arguments.other.choice(&here.default_registry()?)?,
+        volumes: arguments.other.volumes()?,
+        outputs: outputs(arguments),
         default_process: arguments.default_process.clone(),
         network: match arguments.network {
             Reach::Host => Network::Host,
@@ -143,6 +151,17 @@ fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failu
         clear_cache: arguments.clear_cache,
         locking: Locking::from_switches(switch(arguments.lock), switch(arguments.update)),
     })
+}
+
+fn outputs(arguments: &Arguments) -> Vec<Output> {
+    let mut outputs = arguments.output.clone();
+    if arguments.publish && !outputs.contains(&Output::Registry) {
+        outputs.push(Output::Registry);
+    }
+    if outputs.is_empty() {
+        outputs.push(Output::DockerIfThere);
+    }
+    outputs
 }
 
 fn output(text: &str) -> Result<Output, String> {
@@ -154,10 +173,13 @@ fn output(text: &str) -> Result<Output, String> {
     match kind {
         "store" if !text.contains(':') => Ok(Output::Store),
         "docker" if !text.contains(':') => Ok(Output::Docker),
+        "registry" if !text.contains(':') => Ok(Output::Registry),
         "oci" => path().map(Output::Layout),
         "oci-archive" => path().map(Output::OciArchive),
         "docker-archive" => path().map(Output::DockerArchive),
-        _ => Err("it is store, docker, oci:DIR, oci-archive:FILE or docker-archive:FILE".to_owned()),
+        _ => {
+            Err("it is store, registry, docker, oci:DIR, oci-archive:FILE or docker-archive:FILE".to_owned())
+        }
     }
 }
 
@@ -186,15 +208,6 @@ fn agents(asked: &[String]) -> Result<Option<String>, Failure> {
 }
 
 fn refuse_promises(arguments: &Arguments) -> Result<(), Failure> {
-    if let Some(builder) = &arguments.builder {
-        return Err(not_yet(&format!("another builder ({builder})"))
-            .hint("without --builder, Packlight's own buildpacks build Python apps"));
-    }
-    if arguments.publish {
-        return Err(not_yet("pushing to a registry").hint(
-            "`--output oci:DIR`, then `skopeo copy oci:DIR docker://REGISTRY/NAME`; or `docker push` from the engine",
-        ));
-    }
     match arguments.platform.as_deref() {
         None | Some("linux/amd64") => Ok(()),
         Some(other) => {
@@ -214,7 +227,7 @@ mod tests {
         assert_eq!(output("oci-archive:x.tar"), Ok(Output::OciArchive("x.tar".into())));
         assert_eq!(output("docker-archive:x.tar"), Ok(Output::DockerArchive("x.tar".into())));
         assert!(output("oci").unwrap_err().contains("lacks its path"));
-        assert!(output("docker:x").unwrap_err().contains("it is store, docker, oci:DIR"));
+        assert!(output("docker:x").unwrap_err().contains("it is store, registry, docker, oci:DIR"));
     }
 
     #[test]

@@ -53,6 +53,11 @@ impl Here<'_> {
         Ok(world::open_store(&self.env, self.store.as_deref())?)
     }
 
+    /// The registry of short image names.
+    fn default_registry(&self) -> Result<String, Failure> {
+        Ok(Settings::load(&self.env).map_err(world::WorldError::from)?.registry().to_owned())
+    }
+
     /// Image names as the user's settings complete them.
     fn names(&self, texts: &[String]) -> Result<Vec<ImageName>, Failure> {
         let settings = Settings::load(&self.env).map_err(world::WorldError::from)?;

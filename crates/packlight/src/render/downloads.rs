@@ -1,4 +1,4 @@
-//! Downloads as groups: a hundred packages are one line, or one bar.
+//! Downloads and uploads as groups: a hundred packages are one line, or one bar.
 
 use super::bytes;
 use platform::event::Event;
@@ -41,7 +41,9 @@ impl Downloads {
         let ended = |group: &Group| all || group.open.is_empty();
         let lines = self.groups.iter().filter(|(_, group)| ended(group) && group.files > 0);
         let lines = lines
-            .map(|(kind, group)| format!("downloaded {}, {}", files(kind, group.files), bytes(group.bytes)))
+            .map(|(kind, group)| {
+                format!("{} {}, {}", done(kind), files(kind, group.files), bytes(group.bytes))
+            })
             .collect();
         self.groups.retain(|_, group| !ended(group));
         lines
@@ -59,7 +61,16 @@ impl Downloads {
     }
 }
 
+/// What has happened to the files of a kind.
+pub(super) fn done(kind: &str) -> &'static str {
+    if kind == "upload" { "sent" } else { "downloaded" }
+}
+
 fn files(kind: &str, count: u64) -> String {
-    let kind = if kind == "index" { "index file" } else { kind };
+    let kind = match kind {
+        "index" => "index file",
+        "upload" => "blob",
+        other => other,
+    };
     format!("{count} {kind}{}", if count == 1 { "" } else { "s" })
 }

@@ -1,6 +1,6 @@
 //! Events as a person reads them: a phase with what happens in it, then how long it took.
 
-use super::downloads::Downloads;
+use super::downloads::{Downloads, done};
 use super::progress::Bars;
 use super::style::Styles;
 use super::{Volume, bytes, table};
@@ -35,8 +35,8 @@ impl Text {
             if let Some(bars) = &self.bars {
                 bars.downloads(&self.downloads);
             }
-            if let (Volume::Verbose, Event::Downloaded { name, bytes: count, .. }) = (self.volume, event) {
-                self.inside(&format!("downloaded {name}, {}", bytes(*count)));
+            if let (Volume::Verbose, Event::Downloaded { kind, name, bytes: count }) = (self.volume, event) {
+                self.inside(&format!("{} {name}, {}", done(kind), bytes(*count)));
             }
             return;
         }

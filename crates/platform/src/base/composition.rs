@@ -8,7 +8,7 @@ use crate::world::World;
 use cnb::labels;
 use debian::{Composed, Finish, LockedPackage, Lower};
 use oci::{ImageConfig, ImageName, LayerSpec, Modes, Owner, OwnerRule, Store, TreeRules};
-use sandbox::{Mount, Network, Process, Room, Stdio, Upper};
+use sandbox::{Isolation, Mount, Network, Process, Room, Stdio, Upper};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ pub(super) fn compose(
     events: Events<'_>,
 ) -> Result<(), BaseError> {
     let store = &world.store;
+    let isolation = world.ground()?.isolation();
     events(Event::Notice {
         text: format!(
             "composing a base of {} packages of Debian {}",
@@ -42,14 +43,18 @@ pub(super) fn compose(
     let scratch = store.scratch()?;
     let run_tree = scratch.path().join("run");
     let run = debian::compose(&run_debs, None, &run_tree)?;
-    finish(&run.finish, &[&run_tree], &scratch.path().join("run-out"))?;
+    finish(&run.finish, &[&run_tree], &scratch.path().join("run-out"), isolation)?;
     let record = keep_run_image(store, lock, &run, &run_tree)?;
 
     let ready = scratch.path().join("ready");
     let build_tree = ready.join("build");
     fs_err::create_dir(&ready)?;
     let build = debian::compose(&build_debs, Some(Lower { root: &run_tree }), &build_tree)?;
-    finish(&build.finish, &[&build_tree, &run_tree], &scratch.path().join("build-out"))?;
+    finish(&build.finish, &[&build_tree, &run_tree], &scratch.path().join("build-out"), isolation)?;
+    if *isolation != Isolation::Full {
+        // What no room can change, every room can have without a copy.
+        give_to_owner_of(&ready, &build_tree)?;
+    }
 
     let text = serde_json::to_vec(&record).map_err(std::io::Error::other)?;
     fs_err::write(ready.join("base.json"), text)?;
@@ -65,11 +70,11 @@ pub(super) fn compose(
 
 /// Lets the base's own programs make what only they know how to make: the linker's cache, bytecode. `stack` is the new
 /// tree with those below it.
-fn finish(steps: &[Finish], stack: &[&Path], out: &Path) -> Result<(), BaseError> {
+fn finish(steps: &[Finish], stack: &[&Path], out: &Path, isolation: &Isolation) -> Result<(), BaseError> {
     let (Some(tree), false) = (stack.first(), steps.is_empty()) else { return Ok(()) };
     let (upper, work) = (out.join("upper"), out.join("work"));
     fs_err::create_dir_all(&work)?;
-    sandbox::own_dir(&upper, BUILD_USER)?;
+    sandbox::own_dir(&upper, BUILD_USER, isolation)?;
     give_to_owner_of(&upper, tree)?;
     let room = Room {
         root: stack.iter().map(|it| (*it).to_owned()).collect(),
@@ -78,6 +83,7 @@ fn finish(steps: &[Finish], stack: &[&Path], out: &Path) -> Result<(), BaseError
         user: BUILD_USER,
         hostname: "packlight".to_owned(),
         network: Network::None,
+        isolation: isolation.clone(),
     };
     for step in steps {
         let process = Process {

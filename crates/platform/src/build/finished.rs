@@ -1,7 +1,8 @@
 //! After a failure: what the buildpacks had finished is recorded, so that the next build does not fetch it again.
 
 use super::handover::CACHE_FILE;
-use super::{BuildError, EXEC_ENV, Site};
+use super::site::Site;
+use super::{BuildError, EXEC_ENV};
 use crate::event::{Event, Events};
 use lifecycle::{Detected, FailedRequest, after_failure};
 use oci::AppDir;
@@ -21,7 +22,7 @@ pub(super) fn keep(
     };
     let request = FailedRequest {
         dirs: &site.dirs,
-        catalogue: &site.catalogue,
+        catalogue: site.catalogue(),
         group: &detected.group,
         cache: &site.cache,
         exec_env: EXEC_ENV,

@@ -1,11 +1,11 @@
 //! What the platform hands to the buildpacks, and takes back: `/platform`, the lock and its fragments.
 
-use super::{BuildError, BuildRequest};
+use super::{BuildError, BuildRequest, Volume};
 use crate::lock::Lock;
-use crate::machine::{Machine, ROOM_HOME};
+use crate::machine::Machine;
+use crate::room::inside;
 use crate::source::Source;
 use crate::vcs::Vcs;
-use cnb::env::Environment;
 use cnb::project::Project;
 use lifecycle::beneath::{Beneath, Entry};
 use lifecycle::{Dir, HostOwner};
@@ -58,7 +58,7 @@ impl Handover {
     ///
     /// Its files may hold a password of the user's own index. They are only for the room: the directory above is not
     /// for other users of this machine.
-    pub(super) fn write(&self, dir: &Path) -> Result<(), BuildError> {
+    pub(super) fn write(&self, dir: &Path, volumes: &[Volume]) -> Result<(), BuildError> {
         fs_err::create_dir_all(dir.join("env"))?;
         fs_err::create_dir_all(dir.join("bindings"))?;
         for (name, value) in &self.env {
@@ -72,6 +72,16 @@ impl Handover {
             fs_err::create_dir(&binding)?;
             fs_err::write(binding.join("type"), LOCK_BINDING)?;
             fs_err::write(binding.join(LOCK_FILE), self.lock.print()?)?;
+        }
+        // What is mounted within this directory, such as a binding, needs something to be mounted upon.
+        for volume in volumes {
+            let Ok(within) = volume.target.strip_prefix(inside::PLATFORM) else { continue };
+            if volume.source.is_dir() {
+                fs_err::create_dir_all(dir.join(within))?;
+            } else if let Some(parent) = dir.join(within).parent() {
+                fs_err::create_dir_all(parent)?;
+                fs_err::write(dir.join(within), "")?;
+            }
         }
         open_to_the_room(dir)?;
         Ok(())
@@ -111,14 +121,6 @@ fn identity(request: &BuildRequest, project: &Project, vcs: &Vcs) -> BTreeMap<St
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), value?)))
     .collect()
-}
-
-/// The environment of the build image.
-pub(super) fn base_env() -> Environment {
-    [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", ROOM_HOME)]
-        .into_iter()
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect()
 }
 
 /// The value of `io.buildpacks.project.metadata`.

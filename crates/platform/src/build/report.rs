@@ -1,7 +1,9 @@
 //! What a build made, and why it made nothing.
 
 use super::BuildRequest;
-use crate::base::{Base, BaseError};
+use crate::base::BaseError;
+use crate::builder::{BuilderError, RunImage};
+use crate::isolation::{GroundError, Unisolated};
 use crate::lock::LockError;
 use crate::output::{OutputError, Written};
 use crate::source::SourceError;
@@ -22,7 +24,7 @@ pub struct Built {
     pub size: u64,
     /// Compressed bytes of the base's layers.
     pub base_size: u64,
-    /// The base: release and number of packages.
+    /// What it stands on, in words.
     pub base: String,
     /// The other layers: what, compressed bytes, whether the last build's was taken.
     pub layers: Vec<BuiltLayer>,
@@ -59,7 +61,7 @@ pub struct BuiltProcess {
 
 pub(super) fn built(
     request: &BuildRequest,
-    base: &Base,
+    run_image: &RunImage,
     exported: &lifecycle::Exported,
     metadata: &BuildMetadata,
     outputs: Vec<Written>,
@@ -70,8 +72,8 @@ pub(super) fn built(
         name: request.name.short(),
         digest: exported.image.digest().to_string(),
         size: exported.image.size(),
-        base_size: base.run_image.size(),
-        base: format!("Debian {}, {} packages", base.lock.release, base.lock.run.len()),
+        base_size: run_image.image.size(),
+        base: run_image.words.clone(),
         layers: exported
             .layers
             .iter()
@@ -97,6 +99,9 @@ pub enum BuildError {
     /// This machine does not allow the sandbox.
     #[error(transparent)]
     Forbidden(#[from] sandbox::Forbidden),
+    /// Somebody else's buildpacks would run with reduced isolation.
+    #[error(transparent)]
+    Unisolated(#[from] Unisolated),
     /// The source cannot be built.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -112,6 +117,9 @@ pub enum BuildError {
     /// The buildpacks cannot be read.
     #[error(transparent)]
     Catalogue(#[from] lifecycle::CatalogueError),
+    /// There is no such builder.
+    #[error(transparent)]
+    Builder(#[from] BuilderError),
     /// There is no base.
     #[error(transparent)]
     Base(#[from] BaseError),
@@ -139,4 +147,13 @@ pub enum BuildError {
     /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+impl From<GroundError> for BuildError {
+    fn from(error: GroundError) -> Self {
+        match error {
+            GroundError::Forbidden(error) => Self::Forbidden(error),
+            GroundError::Store(error) => Self::Store(error),
+        }
+    }
 }

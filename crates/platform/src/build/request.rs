@@ -1,8 +1,10 @@
 //! What a build is asked.
 
+use crate::builder::Choice;
 use crate::output::Output;
+use crate::source::LEFT_OUT;
 use oci::ImageName;
-use sandbox::Network;
+use sandbox::{Access, Mount, Network};
 use std::path::PathBuf;
 
 /// What a build is asked.
@@ -12,8 +14,14 @@ pub struct BuildRequest {
     pub name: ImageName,
     /// Further names.
     pub tags: Vec<ImageName>,
+    /// The image whose layers may be used again, in place of the last one of the same name.
+    pub previous_image: Option<ImageName>,
     /// The app's folder.
     pub path: PathBuf,
+    /// The builder and its parts, where they are not Packlight's own.
+    pub builder: Choice,
+    /// Files and folders of this machine that the buildpacks see.
+    pub volumes: Vec<Volume>,
     /// Variables for the buildpacks.
     pub env: Vec<(String, String)>,
     /// Where the image goes besides the store.
@@ -26,6 +34,23 @@ pub struct BuildRequest {
     pub clear_cache: bool,
     /// What becomes of the lock.
     pub locking: Locking,
+}
+
+/// A file or folder of this machine that the buildpacks see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Here.
+    pub source: PathBuf,
+    /// There.
+    pub target: PathBuf,
+    /// Whether they may write.
+    pub access: Access,
+}
+
+impl Volume {
+    pub(super) fn mount(&self) -> Mount {
+        Mount::Bind { source: self.source.clone(), target: self.target.clone(), access: self.access }
+    }
 }
 
 /// What becomes of the lock.
@@ -68,6 +93,26 @@ impl Locking {
 }
 
 impl BuildRequest {
+    /// The image whose layers may be used again.
+    #[must_use]
+    pub fn previous(&self) -> &ImageName {
+        self.previous_image.as_ref().unwrap_or(&self.name)
+    }
+
+    /// The registry that the image goes to, when it goes to one.
+    pub(crate) fn registry(&self) -> Option<&str> {
+        self.outputs.contains(&Output::Registry).then_some(self.name.registry.as_str())
+    }
+
+    /// What of the source is left out by default.
+    pub(crate) fn left_out(&self) -> &'static [&'static str] {
+        match self.builder.builder {
+            None => LEFT_OUT,
+            // As `pack` would put it.
+            Some(_) => &[],
+        }
+    }
+
     /// All names of the image, its own first.
     pub fn names(&self) -> impl Iterator<Item = &ImageName> {
         std::iter::once(&self.name).chain(&self.tags)

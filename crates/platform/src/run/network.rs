@@ -7,7 +7,7 @@ use super::{Publish, RunError, RunRequest};
 use crate::event::{Event, Events};
 use crate::settings::Environment;
 use joined::{Joined, Tool};
-use sandbox::{Mount, Running};
+use sandbox::{Isolation, Mount, Running};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -30,6 +30,8 @@ pub(super) struct Reach {
     ports: Vec<Publish>,
     /// Whether the app is told its port by `PORT`.
     told: bool,
+    /// Whether the app could have a network of its own.
+    may_be_own: bool,
     way: Way,
 }
 
@@ -53,11 +55,18 @@ pub(super) struct Connected {
 
 impl Reach {
     /// Decides how, and takes the ports: a port that is taken is an error before anything was started.
-    pub(super) fn choose(request: &RunRequest, env: &Environment) -> Result<Self, RunError> {
+    pub(super) fn choose(
+        request: &RunRequest,
+        env: &Environment,
+        isolation: &Isolation,
+    ) -> Result<Self, RunError> {
+        let may_be_own = *isolation == Isolation::Full;
         let tool = match request.network {
-            AppNetwork::None => return Ok(Self { ports: Vec::new(), told: false, way: Way::Cut }),
+            AppNetwork::None => {
+                return Ok(Self { ports: Vec::new(), told: false, may_be_own, way: Way::Cut });
+            }
             AppNetwork::Host => None,
-            AppNetwork::Best => Tool::find(env),
+            AppNetwork::Best => Tool::find(env).filter(|_| may_be_own),
         };
         let ports = ports(request)?;
         let told = !request.env.iter().any(|(name, _)| name == "PORT");
@@ -71,7 +80,7 @@ impl Reach {
             }
             None => Way::Shared(shared(&ports)?),
         };
-        Ok(Self { ports, told, way })
+        Ok(Self { ports, told, may_be_own, way })
     }
 
     pub(super) fn is_own(&self) -> bool {
@@ -115,10 +124,15 @@ impl Reach {
                 let open: BTreeSet<String> = connected.ports.iter().map(|it| it.inside.to_string()).collect();
                 if !open.is_empty() {
                     let open = open.into_iter().collect::<Vec<_>>().join(", ");
+                    let advice = match self.may_be_own {
+                        true => {
+                            " (with `pasta` of Debian's package passt, and a /dev/net/tun that you may use, it has its own)"
+                        }
+                        false => "",
+                    };
                     events(Event::Notice {
                         text: format!(
-                            "port {open} is open on this machine: the app shares its network (with `pasta` of Debian's \
-                             package passt, and a /dev/net/tun that you may use, it has its own)"
+                            "port {open} is open on this machine: the app shares its network{advice}"
                         ),
                     });
                 }

@@ -1,18 +1,19 @@
 //! Who the image's user is: a number, or a name of the image's `/etc/passwd`.
 
+use crate::trees::Trees;
 use sandbox::Identity;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A user as the image knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct User {
-    pub(super) identity: Identity,
-    pub(super) home: Option<String>,
+pub(crate) struct User {
+    pub(crate) identity: Identity,
+    pub(crate) home: Option<String>,
 }
 
 /// Finds the user; none when a name is not the image's. No user at all is root, as the OCI specification says.
-pub(super) fn find(user: &str, layers: &[PathBuf]) -> Option<User> {
-    let passwd = read(layers, "etc/passwd");
+pub(crate) fn find(user: &str, layers: &[PathBuf]) -> Option<User> {
+    let passwd = Trees(layers).read("etc/passwd").unwrap_or_default();
     let rows: Vec<Vec<&str>> = passwd.lines().map(|line| line.split(':').collect()).collect();
     let (name, group) = user.split_once(':').map_or((user, None), |(name, group)| (name, Some(group)));
     let name = if name.is_empty() { "0" } else { name };
@@ -30,24 +31,11 @@ pub(super) fn find(user: &str, layers: &[PathBuf]) -> Option<User> {
 }
 
 fn group_id(group: &str, layers: &[PathBuf]) -> Option<u32> {
-    let text = read(layers, "etc/group");
+    let text = Trees(layers).read("etc/group").unwrap_or_default();
     let rows = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let named =
         rows.into_iter().find(|row| row.len() >= 3 && row[0] == group).and_then(|row| row[2].parse().ok());
     named.or_else(|| group.parse().ok())
-}
-
-/// The topmost layer's file. An image may be hostile: what is no plain file below its own layer is not read.
-fn read(layers: &[PathBuf], path: &str) -> String {
-    let plain = |layer: &PathBuf| {
-        let file = layer.join(path);
-        let dir = file.parent().unwrap_or(Path::new("/"));
-        let ok = |path: &Path, want_dir: bool| {
-            fs_err::symlink_metadata(path).is_ok_and(|it| if want_dir { it.is_dir() } else { it.is_file() })
-        };
-        (ok(dir, true) && ok(&file, false)).then_some(file)
-    };
-    layers.iter().find_map(plain).and_then(|file| fs_err::read_to_string(file).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

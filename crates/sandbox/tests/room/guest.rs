@@ -8,6 +8,8 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
         ["threads"] => std::thread::spawn(|| println!("a thread")).join().unwrap(),
         ["connect-abstract", name] => connect_abstract(name),
         ["host-a-room", dir, mark] => host_a_room(dir, mark),
+        ["fork-for-ever", mark] => fork_for_ever(mark),
+        ["leave"] => println!("{:?}", rustix::process::chroot(".")),
         ["talk-to-itself"] => talk_to_itself(),
         ["open-own-executable"] => {
             let opened = std::fs::File::options().write(true).open("/proc/self/exe");
@@ -15,8 +17,11 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
         }
         ["unshare-user"] => println!("{:?}", sandboxed_unshare()),
         ["host-a-shell", dir] => host_a_shell(dir),
-        ["check-host"] => match sandbox::check_host() {
-            Ok(()) => println!("allowed"),
+        ["check-host", below] => match sandbox::check_host(below.as_ref()) {
+            Ok(sandbox::Allowed { instead_of_full: None, .. }) => println!("allowed"),
+            Ok(sandbox::Allowed { isolation, instead_of_full: Some(forbidden) }) => {
+                println!("reduced: {forbidden}\n{}\n{isolation:?}", forbidden.cure);
+            }
             Err(forbidden) => println!("{forbidden}\n{}", forbidden.cure),
         },
         _ => return ExitCode::from(2),
@@ -50,10 +55,26 @@ fn sandboxed_unshare() -> Result<(), rustix::io::Errno> {
     rustix::thread::unshare(rustix::thread::UnshareFlags::NEWUSER)
 }
 
+/// The place that the test made.
+fn reopened(dir: &str) -> std::mem::ManuallyDrop<super::place::Place> {
+    let toolbox = std::fs::read_link(std::path::Path::new(dir).join("toolbox")).ok();
+    std::mem::ManuallyDrop::new(super::place::Place::reopen(dir.into(), toolbox.as_deref()))
+}
+
+/// A process that is gone as soon as one sees it, and has begun another.
+fn fork_for_ever(mark: &str) {
+    let next = || std::process::Command::new("/guest").args(["guest", "fork-for-ever", mark]).spawn();
+    while next().is_err() {}
+}
+
 /// Outside: starts a room with a long sleep in it, says so and waits.
 fn host_a_room(dir: &str, mark: &str) {
-    let place = std::mem::ManuallyDrop::new(super::place::Place { dir: dir.into() });
-    let mut running = super::place::start(&place.room(), &["/bin/sleep", mark]);
+    let place = reopened(dir);
+    let mut room = place.room();
+    if let Some(writable) = std::env::var_os("WRITABLE") {
+        room.mounts.push(super::place::writable(writable.as_ref(), "/layers"));
+    }
+    let mut running = super::place::start(&room, &["/bin/sleep", mark]);
     println!("started");
     running.wait().unwrap();
 }
@@ -61,7 +82,7 @@ fn host_a_room(dir: &str, mark: &str) {
 /// Outside, on a terminal: an interactive shell in a room.
 fn host_a_shell(dir: &str) {
     use sandbox::Stdio::Inherit;
-    let place = std::mem::ManuallyDrop::new(super::place::Place { dir: dir.into() });
+    let place = reopened(dir);
     let mut shell = super::place::process(&[
         "/bin/bash",
         "--norc",
@@ -75,7 +96,9 @@ fn host_a_shell(dir: &str) {
 }
 
 fn talk_to_itself() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    println!("{:?}", std::net::TcpStream::connect(address).map(drop).map_err(|error| error.kind()));
+    let talk = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        std::net::TcpStream::connect(listener.local_addr()?).map(drop)
+    };
+    println!("{:?}", talk());
 }

@@ -4,13 +4,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sandbox::{Access, Exit, Identity, Mount, Network, Process, Room, Running, Stdio, Upper};
+use sandbox::{Access, Exit, Identity, Isolation, Mount, Network, Process, Room, Running, Stdio, Upper};
 
 /// The room's user in every case.
 pub(crate) const USER: Identity = Identity { uid: 1000, gid: 1000 };
 
 pub(crate) struct Place {
     pub(crate) dir: PathBuf,
+    pub(crate) isolation: Isolation,
 }
 
 /// What a program left: how it ended, what it said on both streams.
@@ -21,19 +22,39 @@ pub(crate) struct Outcome {
 }
 
 impl Place {
-    pub(crate) fn new() -> Self {
+    /// A place whose rooms have full isolation, or with programs given, reduced.
+    pub(crate) fn new(toolbox: Option<&Path>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("room-{}-{number}", std::process::id()));
-        let place = Self { dir };
-        std::fs::create_dir(&place.dir).unwrap();
+        std::fs::create_dir(&dir).unwrap();
+        let place = Self::reopen(dir, toolbox);
         let tree = place.make_dir("tree");
         std::fs::create_dir(tree.join("usr")).unwrap();
         std::fs::create_dir(tree.join("etc")).unwrap();
         for name in ["bin", "lib", "lib64", "sbin"] {
             std::os::unix::fs::symlink(format!("usr/{name}"), tree.join(name)).unwrap();
         }
+        if let Some(toolbox) = toolbox {
+            std::os::unix::fs::symlink(toolbox, place.dir.join("toolbox")).unwrap();
+        }
         place
+    }
+
+    /// The same place, seen from another process.
+    pub(crate) fn reopen(dir: PathBuf, toolbox: Option<&Path>) -> Self {
+        let isolation = match toolbox {
+            Some(_) => Isolation::Reduced { below: dir.join("rooms") },
+            None => Isolation::Full,
+        };
+        if let Isolation::Reduced { below } = &isolation {
+            std::fs::create_dir_all(below).unwrap();
+        }
+        Self { dir, isolation }
+    }
+
+    pub(crate) fn toolbox(&self) -> Option<PathBuf> {
+        std::fs::read_link(self.dir.join("toolbox")).ok()
     }
 
     pub(crate) fn make_dir(&self, name: &str) -> PathBuf {
@@ -51,18 +72,23 @@ impl Place {
 
     /// A room with the host's programs, this test's own as /guest, and a /tmp.
     pub(crate) fn room(&self) -> Room {
-        Room {
+        let mut room = Room {
             root: vec![self.dir.join("tree")],
             upper: Upper::Tmpfs,
             mounts: vec![
-                read_only("/usr", "/usr"),
                 read_only(std::env::current_exe().unwrap(), "/guest"),
                 Mount::Tmpfs { target: "/tmp".into() },
             ],
             user: USER,
             hostname: "room".to_owned(),
             network: Network::Host,
+            isolation: self.isolation.clone(),
+        };
+        match self.toolbox() {
+            Some(toolbox) => room.root.push(toolbox),
+            None => room.mounts.insert(0, read_only("/usr", "/usr")),
         }
+        room
     }
 
     /// A room whose /workspace is an overlay over `lower`.
@@ -124,4 +150,22 @@ pub(crate) fn finish(mut running: Running) -> Outcome {
 
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// A tree with a few programs of the host and what they need: for rooms into which all is copied or linked.
+pub(crate) fn toolbox(into: &Path) {
+    const PROGRAMS: &str = "sh bash cat chmod cut echo find grep head id ln ls mkdir mkfifo mv od printf readlink rm setsid \
+                            sleep sort stat tail touch true wc";
+    let guest = std::env::current_exe().unwrap();
+    let programs = PROGRAMS.split_whitespace().map(|name| Path::new("/usr/bin").join(name));
+    let all: Vec<PathBuf> = programs.chain([guest.clone()]).collect();
+    let listed = std::process::Command::new("ldd").args(&all).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let libraries = listed.split_whitespace().filter(|word| word.starts_with("/lib") && !word.ends_with(':'));
+    let libraries = libraries.map(|path| Path::new("/usr").join(path.trim_start_matches('/')));
+    for from in all.iter().filter(|path| **path != guest).cloned().chain(libraries) {
+        let to = into.join(from.strip_prefix("/").unwrap());
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(&from, &to).unwrap();
+    }
 }

@@ -110,14 +110,14 @@ pub(crate) fn what_was_given_to_the_user_stays_the_users(place: &Place) {
     let mut room = place.room();
     room.upper = Upper::Dir { upper: place.make_dir("root-upper"), work: place.make_dir("root-work") };
     for given in ["root-upper", "tree", "tree/etc"] {
-        sandbox::own_dir(&place.dir.join(given), USER).unwrap();
+        sandbox::own_dir(&place.dir.join(given), USER, &place.isolation).unwrap();
     }
     assert_eq!(sh(&room, "stat -c %u / /etc; touch /new /etc/new"), "1000\n1000\n");
 }
 
 pub(crate) fn a_writable_bind_is_written_through(place: &Place) {
     let layers = place.dir.join("layers");
-    sandbox::own_dir(&layers, USER).unwrap();
+    sandbox::own_dir(&layers, USER, &place.isolation).unwrap();
     let mut room = place.room();
     room.mounts.push(writable(&layers, "/layers"));
     assert_eq!(
@@ -131,7 +131,7 @@ pub(crate) fn a_writable_bind_is_written_through(place: &Place) {
 pub(crate) fn the_callers_umask_is_not_seen(place: &Place) {
     let modes = |umask| {
         let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
-        sandbox::own_dir(&place.dir.join("upper"), USER).unwrap();
+        sandbox::own_dir(&place.dir.join("upper"), USER, &place.isolation).unwrap();
         sandbox::whiteouts(&place.dir.join("marks"), &["sub/deep/gone".into()]).unwrap();
         let mut room = place.workspace(vec![place.dir.join("marks"), place.dir.join("source")]);
         room.mounts.push(Mount::Tmpfs { target: "/a/new/place".into() });

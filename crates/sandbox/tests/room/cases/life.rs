@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sandbox::{Exit, Mount, SandboxError, Stdio};
+use sandbox::{Exit, Isolation, Mount, SandboxError, Stdio};
 
 use crate::room::place::{Place, finish, process, read_only, run, sh, start};
 
@@ -59,6 +59,10 @@ pub(crate) fn a_killed_caller_takes_its_room_along(place: &Place) {
     caller.kill().unwrap();
     caller.wait().unwrap();
     soon(|| processes_with(&mark) == 0);
+    // What was made for it goes a moment later.
+    if let Isolation::Reduced { below } = &place.isolation {
+        soon(|| fs::read_dir(below).unwrap().count() == 0);
+    }
 }
 
 pub(crate) fn a_thread_that_started_a_room_may_end(place: &Place) {
@@ -227,8 +231,16 @@ fn processes_with(mark: &str) -> usize {
         .count()
 }
 
+/// How many processes have this user.
+pub(super) fn processes_of(uid: u32) -> usize {
+    use std::os::unix::fs::MetadataExt;
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    // A directory of /proc is its process' own, as long as that may be looked at.
+    processes.filter(|entry| entry.metadata().is_ok_and(|found| found.uid() == uid)).count()
+}
+
 /// Waits for what the kernel does on its own; fails only when it never comes.
-fn soon(done: impl Fn() -> bool) {
+pub(super) fn soon(done: impl Fn() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < Duration::from_secs(60), "never happened");

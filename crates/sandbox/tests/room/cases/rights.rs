@@ -75,7 +75,7 @@ pub(crate) fn a_file_of_roots_stays_unread(place: &Place) {
     let secret = place.write("tree/etc/secret", "the secret");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let shared = place.make_dir("shared");
-    sandbox::own_dir(&shared, USER).unwrap();
+    sandbox::own_dir(&shared, USER, &place.isolation).unwrap();
     let beside = place.write("shared/secret", "the secret");
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o600)).unwrap();
     // Somebody else's source with a file of root's in it.

@@ -7,7 +7,7 @@ use crate::room::place::{Place, USER, sh, writable};
 
 pub(crate) fn a_tree_of_any_modes_and_depth_is_removed(place: &Place) {
     let left = place.dir.join("left");
-    sandbox::own_dir(&left, USER).unwrap();
+    sandbox::own_dir(&left, USER, &place.isolation).unwrap();
     let mut room = place.room();
     room.mounts.push(writable(&left, "/left"));
     // Deeper than a process may have descriptors open.
@@ -33,15 +33,15 @@ pub(crate) fn links_are_removed_and_not_followed(place: &Place) {
     sandbox::remove_tree(&place.dir.join("top")).unwrap();
     assert_eq!(fs::read_to_string(kept.join("file")).unwrap(), "text");
     assert_eq!(fs::metadata(&kept).unwrap().mode(), before);
-    assert!(sandbox::own_dir(&place.dir.join("elsewhere"), USER).is_ok());
+    assert!(sandbox::own_dir(&place.dir.join("elsewhere"), USER, &place.isolation).is_ok());
     symlink(&kept, place.dir.join("link")).unwrap();
-    assert!(sandbox::own_dir(&place.dir.join("link"), USER).is_err());
+    assert!(sandbox::own_dir(&place.dir.join("link"), USER, &place.isolation).is_err());
 }
 
 pub(crate) fn own_dir_opens_what_was_closed(place: &Place) {
     let dir = place.make_dir("closed");
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o000)).unwrap();
-    sandbox::own_dir(&dir, USER).unwrap();
+    sandbox::own_dir(&dir, USER, &place.isolation).unwrap();
     assert_eq!(fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
     let mut room = place.room();
     room.mounts.push(writable(&dir, "/mine"));

@@ -1,0 +1,276 @@
+//! Somebody else's builder, made by a real Docker engine, in the engine and in a real registry.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use support::*;
+
+fn docker(args: &[&str]) -> Said {
+    say(Command::new("docker").args(args))
+}
+
+/// The name of a builder in the engine, whose run image is `RUN`: made once for all tests.
+const BUILDER: &str = "flow-builder";
+const RUN: &str = "flow-builder-run";
+
+/// A composite whose first member is optional and fails, and one that says what it sees.
+const PARTS: &[(&str, &str)] = &[
+    ("order.toml", "[[order]]\n[[order.group]]\nid = \"test/all\"\nversion = \"1\"\n"),
+    ("run.toml", "[[images]]\nimage = \"localhost:1/flow-builder-run\"\nmirrors = [\"flow-builder-run\"]\n"),
+    (
+        "buildpacks/test_all/1/buildpack.toml",
+        "api = \"0.10\"\n[buildpack]\nid = \"test/all\"\nversion = \"1\"\n[[order]]\n\
+         [[order.group]]\nid = \"test/other\"\noptional = true\n[[order.group]]\nid = \"test/hello\"\nversion = \"2\"\n",
+    ),
+    (
+        "buildpacks/test_other/1/buildpack.toml",
+        "api = \"0.10\"\n[buildpack]\nid = \"test/other\"\nversion = \"1\"\n[[targets]]\nos = \"linux\"\n",
+    ),
+    ("buildpacks/test_other/1/bin/detect", "#!/bin/sh\nexit 100\n"),
+    ("buildpacks/test_other/1/bin/build", "#!/bin/sh\nexit 1\n"),
+    (
+        "buildpacks/test_hello/2/buildpack.toml",
+        "api = \"0.10\"\n[buildpack]\nid = \"test/hello\"\nversion = \"2\"\n[[targets]]\nos = \"linux\"\n",
+    ),
+    (
+        "buildpacks/test_hello/2/bin/detect",
+        "#!/bin/sh\necho looking for hello.txt\ntest -f hello.txt || exit 100\n",
+    ),
+    (
+        "buildpacks/test_hello/2/bin/build",
+        r#"#!/bin/sh
+set -e
+echo "who $(id -u):$(id -g) home $HOME stack $CNB_STACK_ID target $CNB_TARGET_OS/$CNB_TARGET_ARCH"
+echo "binding $(cat /platform/bindings/db/type 2>/dev/null || echo none), secret ${CNB_REGISTRY_AUTH:-none}"
+mkdir -p "$CNB_LAYERS_DIR/data/env.launch"
+if [ -f "$CNB_LAYERS_DIR/data/big" ]; then echo restored; else head -c 2000000 /dev/zero | tr '\0' x >"$CNB_LAYERS_DIR/data/big"; fi
+printf hi >"$CNB_LAYERS_DIR/data/env.launch/GREETING.default"
+printf '[types]\nlaunch = true\ncache = true\n' >"$CNB_LAYERS_DIR/data.toml"
+cat >"$CNB_LAYERS_DIR/launch.toml" <<T
+[[processes]]
+type = "web"
+command = ["sh", "-c", "echo \$GREETING from \$(cat hello.txt) as \$(id -u), \$(wc -c </layers/test_hello/data/big)"]
+default = true
+T
+"#,
+    ),
+];
+
+fn builder() -> &'static str {
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let parts = folder(&[]);
+        for (name, text) in PARTS {
+            let path = parts.path().join("cnb").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            if name.contains("/bin/") {
+                let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
+                std::fs::set_permissions(&path, mode).unwrap();
+            }
+        }
+        // Any image with a shell in it will do as a build and as a run image; Packlight makes one.
+        let app = plain_app();
+        let mut command = packlight(["build", RUN, "--agent", "none", "--output", "docker", "--path"]);
+        say(command.arg(app.path())).ok();
+        let container = docker(&["create", "--entrypoint", "sh", RUN]).ok().out.trim().to_owned();
+        docker(&["cp", parts.path().join("cnb").to_str().unwrap(), &format!("{container}:/")]).ok();
+        let changes = [
+            "ENV CNB_USER_ID=1234",
+            "ENV CNB_GROUP_ID=1000",
+            "ENV CNB_STACK_ID=test.stack",
+            "LABEL io.buildpacks.stack.id=test.stack",
+        ];
+        let mut commit = vec!["commit"];
+        changes.iter().for_each(|it| commit.extend(["--change", it]));
+        docker(&[commit.as_slice(), &[&container, BUILDER]].concat()).ok();
+        docker(&["rm", &container]).ok();
+    });
+    "docker:flow-builder"
+}
+
+fn app() -> tempfile::TempDir {
+    folder(&[("hello.txt", "the app\n")])
+}
+
+fn build(name: &str, app: &Path, more: &[&str]) -> Said {
+    let mut command = packlight(["build", name, "--path"]);
+    say(command.arg(app).args(more))
+}
+
+const RUN_IMAGE: [&str; 2] = ["--run-image", "docker:flow-builder-run"];
+
+#[test]
+fn a_builder_of_the_engine_builds_an_app_that_runs_and_restores_what_it_cached() {
+    let (app, name) = (app(), "flow-builder-app");
+    let bindings = folder(&[("type", "postgresql")]);
+    let volume = format!("{}:/platform/bindings/db", bindings.path().display());
+    let args = [&["--builder", builder(), "--volume", &volume, "-o", "store"][..], &RUN_IMAGE].concat();
+    let first = [args.as_slice(), &["--clear-cache"]].concat();
+    let all = build(name, app.path(), &first).ok().both();
+    assert!(all.contains("who 1234:1000 home /"), "{all}");
+    assert!(all.contains("stack test.stack target linux/amd64"), "{all}");
+    assert!(all.contains("binding postgresql, secret none"), "{all}");
+    assert!(!all.contains("restored"), "{all}");
+    let again = build(name, app.path(), &args).ok().both();
+    assert!(again.contains("restored") && again.contains("test/hello:data  unchanged"), "{again}");
+    let ran = say(&mut packlight(["run", name, "--network", "none"])).ok();
+    // Who runs is the run image's to say.
+    assert_eq!(ran.out, "hi from the app as 1001, 2000000\n");
+}
+
+#[test]
+fn what_nobody_takes_is_answered_with_who_said_what() {
+    let app = folder(&[("other.txt", "")]);
+    let args = [&["--builder", builder(), "-o", "store"][..], &RUN_IMAGE].concat();
+    build("flow-builder-none", app.path(), &args).fails(20, &["test/hello@2", "looking for hello.txt"]);
+}
+
+#[test]
+fn what_is_no_builder_or_is_not_there_is_named() {
+    let app = app();
+    builder();
+    let args = ["--builder", "docker:flow-builder-run", "-o", "store"];
+    build("flow-builder-bad", app.path(), &args).fails(101, &["flow-builder-run", "/cnb/order.toml"]);
+    let args = ["--builder", "docker:flow-builder-nowhere", "-o", "store"];
+    build("flow-builder-bad", app.path(), &args)
+        .fails(101, &["the Docker engine has no image flow-builder-nowhere"]);
+    let args = ["--builder", "localhost:1/nowhere", "-o", "store"];
+    build("flow-builder-bad", app.path(), &args).fails(101, &["localhost:1"]);
+    let args = ["--run-image", "docker:flow-builder-run", "-o", "store"];
+    build("flow-builder-bad", app.path(), &args).fails(2, &["--builder"]);
+    let args = ["--builder", "docker:flow-builder", "--volume", "/tmp:/layers/x"];
+    build("flow-builder-bad", app.path(), &args).fails(2, &["is the lifecycle's"]);
+}
+
+#[test]
+fn a_folder_is_a_buildpack_before_and_after_the_builders_and_beside_our_own() {
+    let marks = folder(&[
+        (
+            "buildpack.toml",
+            "api = \"0.10\"\n[buildpack]\nid = \"test/marks\"\nversion = \"1\"\n[[targets]]\nos = \"linux\"\n",
+        ),
+        ("bin/detect", "#!/bin/sh\n"),
+        (
+            "bin/build",
+            "#!/bin/sh\nprintf '[[labels]]\\nkey = \"marked\"\\nvalue = \"yes\"\\n' >$CNB_LAYERS_DIR/launch.toml\n",
+        ),
+    ]);
+    for it in ["bin/detect", "bin/build"] {
+        let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
+        std::fs::set_permissions(marks.path().join(it), mode).unwrap();
+    }
+    let folder = marks.path().to_str().unwrap();
+    let layout = folder_path();
+    let output = format!("oci:{}", layout.path().join("out").display());
+    let args =
+        [&["--builder", builder(), "--pre-buildpack", folder, "-v", "-o", &output][..], &RUN_IMAGE].concat();
+    let said = build("flow-builder-added", app().path(), &args).ok().both();
+    let at = |text: &str| said.find(text).unwrap_or_else(|| panic!("no {text} in {said}"));
+    assert!(at("test/marks@1") < at("test/hello@2"), "{said}");
+    let inspected = say(Command::new("skopeo").args(["inspect", "--config", &output]));
+    assert!(inspected.ok().out.contains("\"marked\": \"yes\""));
+
+    let args = ["--post-buildpack", folder, "--agent", "none", "-v", "-o", "store"];
+    let said = build("flow-builder-own", plain_app().path(), &args).ok().both();
+    assert!(said.contains("packlight/python@") && said.contains("test/marks@1"), "{said}");
+}
+
+fn folder_path() -> tempfile::TempDir {
+    folder(&[])
+}
+
+/// Debian's registry on a port of its own, for one test.
+struct Registry {
+    program: Child,
+    port: u16,
+    dir: tempfile::TempDir,
+}
+
+impl Registry {
+    fn start() -> Self {
+        let (dir, port) = (folder(&[]), free_port());
+        let config = dir.path().join("config.yml");
+        let text = format!(
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n",
+            dir.path().join("data").display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut command = Command::new("docker-registry");
+        let program = command.arg("serve").arg(config).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let program = program.unwrap_or_else(|error| panic!("docker-registry ({error}); run `make setup`"));
+        get(port, "/v2/");
+        Self { program, port, dir }
+    }
+
+    fn name(&self, name: &str) -> String {
+        format!("localhost:{}/{name}", self.port)
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+#[test]
+fn from_a_registry_into_a_registry_and_what_is_there_is_not_sent_again() {
+    builder();
+    let registry = Registry::start();
+    for it in [BUILDER, RUN] {
+        let to = format!("docker://{}", registry.name(it));
+        let file = registry.dir.path().join(it);
+        docker(&["save", "-o", file.to_str().unwrap(), it]).ok();
+        let from = format!("docker-archive:{}", file.display());
+        say(Command::new("skopeo").args(["copy", "-q", "--dest-tls-verify=false", &from, &to])).ok();
+    }
+    let (app, name) = (app(), registry.name("team/app"));
+    let run_image = registry.name(RUN);
+    let builder = registry.name(BUILDER);
+    let args = ["--builder", &builder, "--run-image", &run_image, "--publish", "-v"];
+    let first = build(&name, app.path(), &args).ok();
+    let digest =
+        first.both().lines().find_map(|it| it.trim().strip_prefix("digest").map(|it| it.trim().to_owned()));
+    let digest = digest.unwrap_or_else(|| panic!("no digest in {}", first.both()));
+    let to = format!("docker://{name}");
+    let inspect = ["inspect", "--tls-verify=false", "--format", "{{.Digest}}", &to];
+    assert_eq!(say(Command::new("skopeo").args(inspect)).ok().out.trim(), digest);
+    let labels = [
+        "inspect",
+        "--tls-verify=false",
+        "--format",
+        "{{index .Labels \"io.buildpacks.lifecycle.metadata\"}}",
+        &to,
+    ];
+    let labels = say(Command::new("skopeo").args(labels)).ok().out;
+    assert!(labels.contains(&format!("\"image\":\"{run_image}:latest\"")), "{labels}");
+    let blobs = |registry: &Registry| {
+        let found = say(Command::new("find")
+            .arg(registry.dir.path().join("data"))
+            .args(["-name", "data", "-newer"])
+            .arg(registry.dir.path().join("mark")));
+        found.out.lines().count()
+    };
+    std::fs::write(registry.dir.path().join("mark"), "").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let again = build(&name, app.path(), &args).ok().both();
+    assert!(again.contains(&digest), "{again}");
+    assert_eq!(blobs(&registry), 0, "a blob was sent again: {again}");
+
+    // The registry is gone, the builder is in the store: said aloud, and the build goes on.
+    drop(registry);
+    let args = ["--builder", &builder, "--run-image", &run_image, "-o", "store"];
+    let offline = build(&name, app.path(), &args).ok().both();
+    assert!(offline.contains("the store's own") && offline.contains(&digest), "{offline}");
+    let args = ["--builder", &builder, "--run-image", &run_image, "--pull-policy", "never", "-o", "store"];
+    let never = build(&name, app.path(), &args).ok().both();
+    assert!(!never.contains("the store's own"), "{never}");
+    let args = ["--builder", &builder, "--run-image", &run_image, "--publish"];
+    build(&name, app.path(), &args).fails(63, &["could not be pushed"]);
+}

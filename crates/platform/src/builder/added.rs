@@ -1,0 +1,242 @@
+//! Buildpacks that a user adds to a builder: folders, packages, or others of the builder itself.
+//!
+//! Nothing is rebuilt: a folder is mounted, and the layers of a package are laid over the builder's.
+
+use super::own::mount;
+use super::{Builder, Choice, Origin};
+use crate::event::Events;
+use crate::images::{self, ImageError, Source};
+use crate::room::inside;
+use crate::trees::{self, Trees};
+use crate::world::World;
+use cnb::order::{Group, Member};
+use lifecycle::{Catalogue, CatalogueError, Dir, Kind};
+use oci::NameError;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// The label of a buildpack package: which of its buildpacks it is about
+/// (<https://github.com/buildpacks/spec/blob/b745fcf/distribution.md#labels>).
+const PACKAGE_METADATA: &str = "io.buildpacks.buildpackage.metadata";
+
+/// A buildpack that a user names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Added {
+    /// A folder with a `buildpack.toml`.
+    Folder(PathBuf),
+    /// A package: an image or a `.cnb` file.
+    Package(Source),
+    /// One that the builder has: its id, and a version or none.
+    InBuilder(String, String),
+    /// The builder's own order.
+    Order,
+}
+
+/// A buildpack that cannot be added.
+#[derive(Debug, thiserror::Error)]
+pub enum AddedError {
+    /// It is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// It is of a kind that is not there yet.
+    #[error(
+        "{0}: {1} are not there yet; give a folder, a .cnb file, an image or the id of one in the builder"
+    )]
+    NotYet(String, &'static str),
+    /// The package cannot be had.
+    #[error("the buildpack {name} cannot be had")]
+    Package {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: ImageError,
+    },
+    /// The image is no package.
+    #[error("{0} is no buildpack package: its label {PACKAGE_METADATA} names no buildpack")]
+    NoPackage(String),
+    /// The folder's descriptor cannot be read.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// The store could not do its part.
+    #[error(transparent)]
+    Store(#[from] oci::StoreError),
+}
+
+impl Added {
+    /// Reads what a user says: a folder, a `.cnb` file, `docker://IMAGE`, an image's name, `ID@VERSION`,
+    /// `urn:cnb:builder:ID[@VERSION]` or `from=builder`.
+    ///
+    /// # Errors
+    /// When it is none of these.
+    pub fn parse(text: &str, default_registry: &str) -> Result<Self, AddedError> {
+        if let Some(id) = text.strip_prefix("urn:cnb:builder:").or_else(|| text.strip_prefix("from=builder:"))
+        {
+            let (id, version) = id.split_once('@').unwrap_or((id, ""));
+            return Ok(Self::InBuilder(id.to_owned(), version.to_owned()));
+        }
+        if text == "from=builder" {
+            return Ok(Self::Order);
+        }
+        if text.starts_with("urn:cnb:registry:") {
+            return Err(AddedError::NotYet(text.to_owned(), "buildpacks of the public index"));
+        }
+        if text.starts_with("http://") || text.starts_with("https://") {
+            return Err(AddedError::NotYet(text.to_owned(), "buildpacks from a URL"));
+        }
+        let path = Path::new(text.strip_prefix("file://").unwrap_or(text));
+        if path.is_dir() {
+            return Ok(Self::Folder(path.to_owned()));
+        }
+        if path.is_file() {
+            return Ok(Self::Package(Source::Archive(path.to_owned(), None)));
+        }
+        match text.split_once('@') {
+            Some((id, version)) if !version.contains(':') => {
+                Ok(Self::InBuilder(id.to_owned(), version.to_owned()))
+            }
+            _ => Ok(Self::Package(Source::parse(text, default_registry)?)),
+        }
+    }
+}
+
+/// What of a package's label is looked at.
+#[derive(Deserialize)]
+struct PackageMetadata {
+    id: String,
+    #[serde(default)]
+    version: String,
+}
+
+/// Adds what the user names, and puts it into the order.
+pub(super) fn add(
+    world: &World,
+    mut builder: Builder,
+    choice: &Choice,
+    events: Events<'_>,
+) -> Result<Builder, super::BuilderError> {
+    let mut groups = |list: &[Added]| -> Result<Vec<Vec<Member>>, AddedError> {
+        let mut alternatives: Vec<Vec<Member>> = vec![Vec::new()];
+        for added in list {
+            let members: Vec<Vec<Member>> = match added {
+                Added::Order => builder.order.order.iter().map(|it| it.group.clone()).collect(),
+                other => vec![vec![place(world, &mut builder, (other, choice), events)?]],
+            };
+            let joined = |before: &Vec<Member>| {
+                let before = before.clone();
+                members.iter().map(move |it| [before.clone(), it.clone()].concat()).collect::<Vec<_>>()
+            };
+            alternatives = alternatives.iter().flat_map(joined).collect();
+        }
+        Ok(alternatives)
+    };
+    let (chosen, pre, post) = (groups(&choice.buildpacks)?, groups(&choice.pre)?, groups(&choice.post)?);
+    if !choice.buildpacks.is_empty() {
+        builder.order.order = chosen.into_iter().map(|group| Group { group }).collect();
+    }
+    let (pre, post) = (pre.concat(), post.concat());
+    for group in &mut builder.order.order {
+        group.group = [pre.as_slice(), &group.group, &post].concat();
+    }
+    Ok(builder)
+}
+
+/// Makes one buildpack available, and says how the order names it.
+fn place(
+    world: &World,
+    builder: &mut Builder,
+    (added, choice): (&Added, &Choice),
+    events: Events<'_>,
+) -> Result<Member, AddedError> {
+    let member = |id: String, version: String| Member { id, version, optional: false };
+    match added {
+        Added::InBuilder(id, version) => Ok(member(id.clone(), version.clone())),
+        Added::Folder(path) => {
+            let (dir, id, version) = folder(path)?;
+            builder.mounts.push(mount(&dir));
+            builder.catalogue.put_first(Kind::Buildpack, &cnb::id::escape(&id), &version, dir);
+            Ok(member(id, version))
+        }
+        Added::Package(source) => {
+            let name = source.to_string();
+            let found = images::obtain(world, source, choice.pull_policy, events)
+                .map_err(|source| AddedError::Package { name: name.clone(), source })?;
+            let label = found.image.config().config.labels.get(PACKAGE_METADATA);
+            let metadata: Option<PackageMetadata> = label.and_then(|it| serde_json::from_str(it).ok());
+            let metadata = metadata.ok_or(AddedError::NoPackage(name))?;
+            let trees = trees::unpacked(&world.store, &found.image)?;
+            shelve(&mut builder.catalogue, Trees(&trees));
+            match builder.origin {
+                Origin::Image => {
+                    builder.trees = trees::each_once([trees, std::mem::take(&mut builder.trees)].concat());
+                }
+                Origin::Packlight => {
+                    builder.mounts.extend(buildpack_dirs(Trees(&trees)).map(|it| mount(&it.2)));
+                }
+            }
+            Ok(member(metadata.id, metadata.version))
+        }
+        Added::Order => Ok(Member::default()),
+    }
+}
+
+/// A folder with a buildpack: where it is seen, its id and its version.
+fn folder(path: &Path) -> Result<(Dir, String, String), AddedError> {
+    let host = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let known = Catalogue::new().add(Kind::Buildpack, Dir::same(&host))?;
+    let (id, version) = (known.about.id.clone(), known.about.version.clone());
+    let inside = Path::new(inside::BUILDPACKS).join(cnb::id::escape(&id)).join(&version);
+    Ok((Dir::new(host, inside), id, version))
+}
+
+/// Every `/cnb/buildpacks/<id>/<version>` of an image's layers.
+pub(super) fn buildpack_dirs(trees: Trees<'_>) -> impl Iterator<Item = (String, String, Dir)> {
+    of_kind(trees, inside::BUILDPACKS)
+}
+
+fn of_kind(trees: Trees<'_>, place: &'static str) -> impl Iterator<Item = (String, String, Dir)> {
+    let at = Path::new(place.trim_start_matches('/'));
+    trees.directories(at).into_keys().flat_map(move |id| {
+        let versions = trees.directories(&at.join(&id)).into_iter();
+        versions
+            .filter_map(move |(version, host)| {
+                let (id, version) = (id.to_str()?.to_owned(), version.to_str()?.to_owned());
+                let inside = Path::new(place).join(&id).join(&version);
+                Some((id, version, Dir::new(host, inside)))
+            })
+            .collect::<Vec<_>>()
+    })
+}
+
+/// Adds the buildpacks and extensions of an image's layers to a catalogue.
+pub(super) fn shelve(catalogue: &mut Catalogue, trees: Trees<'_>) {
+    for (kind, place) in [(Kind::Buildpack, inside::BUILDPACKS), (Kind::Extension, inside::EXTENSIONS)] {
+        for (id, version, dir) in of_kind(trees, place) {
+            catalogue.put_first(kind, &id, &version, dir);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_user_may_name_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::write(dir.path().join("a.cnb"), "").unwrap();
+        let parse = |text: &str| Added::parse(text, "docker.io");
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        assert_eq!(parse(&path("")).unwrap(), Added::Folder(path("").into()));
+        assert_eq!(
+            parse(&path("a.cnb")).unwrap(),
+            Added::Package(Source::Archive(path("a.cnb").into(), None))
+        );
+        assert_eq!(parse("a/b@1.2").unwrap(), Added::InBuilder("a/b".into(), "1.2".into()));
+        assert_eq!(parse("urn:cnb:builder:a/b").unwrap(), Added::InBuilder("a/b".into(), String::new()));
+        assert_eq!(parse("from=builder").unwrap(), Added::Order);
+        assert!(matches!(parse("docker://team/pack:1").unwrap(), Added::Package(Source::Registry(_))));
+        let pinned = format!("team/pack@sha256:{}", "0".repeat(64));
+        assert!(matches!(parse(&pinned).unwrap(), Added::Package(Source::Registry(_))));
+        assert!(parse("https://example.com/a.tgz").unwrap_err().to_string().contains("not there yet"));
+    }
+}
