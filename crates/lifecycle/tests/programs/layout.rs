@@ -1,6 +1,6 @@
 //! Builds into OCI layouts, phase by phase and at once, a second one that restores and reuses.
 
-use crate::platform::{APP, BASE, Platform, files, metadata, say, user};
+use crate::platform::{APP, BASE, Platform, files, metadata, owners, say, user};
 
 const OUTPUT: &str = "registry.example/team/app/1";
 
@@ -107,6 +107,11 @@ fn the_image_has_the_app_owned_by_the_builds_user_and_links_for_its_processes() 
     assert!(at("kept/file").is_none() && at("built/file").is_none(), "{all:?}");
     // Nothing but the app changes with the app.
     assert_eq!(at("app/main"), Some(all.len() - 1), "{all:?}");
+    let (uid, gid) = user();
+    let own = owners(&layout, &image, all.len() - 1);
+    assert!(own.iter().any(|it| it.contains(&format!("{uid}/{gid}")) && it.ends_with("app/main")), "{own:?}");
+    let launcher = owners(&layout, &image, at("cnb/lifecycle/launcher").unwrap());
+    assert!(launcher.iter().all(|it| it.contains("0/0")), "{launcher:?}");
 }
 
 #[test]
@@ -264,4 +269,12 @@ fn a_layer_for_launch_and_cache_comes_from_the_cache_alone_since_platform_api_0_
         let said = platform.call("creator", &[APP]).ok();
         assert!(said.out.contains("found both/file\n"), "{api}: {said:?}");
     }
+}
+
+#[test]
+fn an_image_without_a_temporary_directory_gets_one() {
+    let platform = platform();
+    let mut command = platform.command("creator");
+    command.env("TMPDIR", platform.path("layers/not/there"));
+    say(command.args(platform.flags_of("creator")).arg(APP)).ok();
 }

@@ -284,17 +284,21 @@ pub fn metadata(image: &Image) -> serde_json::Value {
 
 /// The files of a layer, without directories.
 pub fn files(layout: &Path, image: &Image, at: usize) -> Vec<String> {
+    listed(layout, image, at, &["-t"])
+}
+
+/// The same with owner, mode, size and time.
+pub fn owners(layout: &Path, image: &Image, at: usize) -> Vec<String> {
+    listed(layout, image, at, &["-t", "-v", "--numeric-owner"])
+}
+
+fn listed(layout: &Path, image: &Image, at: usize, flags: &[&str]) -> Vec<String> {
     let blob = oci::layout::blob_path(layout, &image.layers()[at].digest);
-    let tar = oci::layer_tar(std::io::BufReader::new(std::fs::File::open(blob).unwrap())).unwrap();
-    let output = {
-        let mut child =
-            Command::new("tar").arg("-t").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let mut tar = tar;
-        std::io::copy(&mut tar, &mut stdin).unwrap();
-        drop(stdin);
-        child.wait_with_output().unwrap()
-    };
+    let mut tar = oci::layer_tar(std::io::BufReader::new(std::fs::File::open(blob).unwrap())).unwrap();
+    let mut command = Command::new("tar");
+    let mut child = command.args(flags).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    std::io::copy(&mut tar, &mut child.stdin.take().unwrap()).unwrap();
+    let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().filter(|it| !it.ends_with('/')).map(str::to_owned).collect()
 }

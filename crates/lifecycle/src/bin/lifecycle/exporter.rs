@@ -114,8 +114,11 @@ pub(crate) fn export(
     Ok(())
 }
 
+/// Whose the app and its layers are. A platform that starts everything as that user need not say so.
 fn owner(site: &Site) -> Owner {
-    Owner::new(site.inputs.number("uid"), site.inputs.number("gid"))
+    let (uid, gid) = privileges::ids();
+    let or = |said: u32, own: u32| if said == 0 { own } else { said };
+    Owner::new(or(site.inputs.number("uid"), uid), or(site.inputs.number("gid"), gid))
 }
 
 fn export_image(

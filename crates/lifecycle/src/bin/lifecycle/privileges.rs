@@ -8,13 +8,22 @@ use crate::exit::{Code, Failure, OrFail as _, fail};
 use crate::log::Log;
 use rustix::process::{DumpableBehavior, getegid, geteuid};
 use rustix::thread;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// No other process of the same user may look into this one.
 pub(crate) fn keep_to_itself() {
     // Where the kernel does not know it, nothing is lost but a precaution.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// An image that holds the programs and nothing else has no `/tmp`; as root it can be made, for whom this program becomes.
+fn make_temporary_directory() {
+    let dir = std::env::temp_dir();
+    if !dir.exists() && fs_err::create_dir_all(&dir).is_ok() {
+        // As everywhere; where it can't be set, a directory that can't be written says so itself.
+        let _ = fs_err::set_permissions(&dir, std::fs::Permissions::from_mode(0o1777));
+    }
 }
 
 /// Detector and builder run foreign programs, and nothing that they do needs root.
@@ -28,9 +37,10 @@ pub(crate) fn refuse_root() -> Result<(), Failure> {
 /// Gives directories to the user of the build, where that user could not write to them, and becomes that user.
 pub(crate) fn drop(site: &Site, directories: &[&str]) -> Result<(), Failure> {
     let (uid, gid) = (site.inputs.number("uid"), site.inputs.number("gid"));
+    make_temporary_directory();
     if !geteuid().is_root() {
         // Kubernetes starts everything as the user of the build.
-        let ours = (geteuid().as_raw(), getegid().as_raw());
+        let ours = ids();
         return match uid == 0 || (uid, gid) == ours {
             true => Ok(()),
             false => {
@@ -76,7 +86,7 @@ fn give(path: &Path, uid: u32, gid: u32) -> std::io::Result<()> {
 }
 
 fn become_user(uid: u32, gid: u32) -> rustix::io::Result<()> {
-    if (uid, gid) == (geteuid().as_raw(), getegid().as_raw()) {
+    if (uid, gid) == ids() {
         return Ok(());
     }
     // Groups that the platform added, such as Kubernetes' for volumes, stay; root's own does not.
@@ -90,6 +100,11 @@ fn become_user(uid: u32, gid: u32) -> rustix::io::Result<()> {
     // The kernel sets it anew when ids change.
     keep_to_itself();
     Ok(())
+}
+
+/// This process's user and group.
+pub(crate) fn ids() -> (u32, u32) {
+    (geteuid().as_raw(), getegid().as_raw())
 }
 
 /// The home directory of this process's user, by `/etc/passwd`.
