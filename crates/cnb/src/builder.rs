@@ -3,6 +3,7 @@
 //! <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#runtoml-toml>. The label is no part of the
 //! specification, but every builder has it, since `pack` writes and reads it.
 
+use crate::labels::null_is_empty;
 use serde::{Deserialize, Serialize};
 
 /// The label with the [`BuilderMetadata`].
@@ -74,15 +75,6 @@ pub struct StackToml {
     /// The run image.
     #[serde(default, rename = "run-image")]
     pub run_image: NamedRunImage,
-}
-
-/// Go writes `null` where there is nothing.
-fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

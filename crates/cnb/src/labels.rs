@@ -107,7 +107,7 @@ impl RunImageNames {
 }
 
 /// Go writes `null` for a list or map that was never filled.
-fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Default + Deserialize<'de>,

@@ -17,6 +17,7 @@ pub mod launch;
 pub mod layer;
 pub mod metadata;
 pub mod order;
+pub mod package;
 pub mod plan;
 pub mod project;
 pub mod report;

@@ -14,6 +14,7 @@ pub mod isolation;
 pub mod lock;
 mod machine;
 pub mod output;
+pub mod package;
 pub mod payload;
 pub mod rebase;
 mod registries;

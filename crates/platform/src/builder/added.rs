@@ -10,14 +10,10 @@ use crate::room::inside;
 use crate::trees::{self, Trees};
 use crate::world::World;
 use cnb::order::{Group, Member};
+use cnb::package::{PACKAGE_METADATA, PackageMetadata};
 use lifecycle::{Catalogue, CatalogueError, Dir, Kind};
 use oci::NameError;
-use serde::Deserialize;
 use std::path::{Path, PathBuf};
-
-/// The label of a buildpack package: which of its buildpacks it is about
-/// (<https://github.com/buildpacks/spec/blob/b745fcf/distribution.md#labels>).
-const PACKAGE_METADATA: &str = "io.buildpacks.buildpackage.metadata";
 
 /// A buildpack that a user names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,14 +93,6 @@ impl Added {
             _ => Ok(Self::Package(Source::parse(text, default_registry)?)),
         }
     }
-}
-
-/// What of a package's label is looked at.
-#[derive(Deserialize)]
-struct PackageMetadata {
-    id: String,
-    #[serde(default)]
-    version: String,
 }
 
 /// Adds what the user names, and puts it into the order.
@@ -238,5 +226,43 @@ mod tests {
         let pinned = format!("team/pack@sha256:{}", "0".repeat(64));
         assert!(matches!(parse(&pinned).unwrap(), Added::Package(Source::Registry(_))));
         assert!(parse("https://example.com/a.tgz").unwrap_err().to_string().contains("not there yet"));
+    }
+
+    #[test]
+    fn a_buildpack_is_the_same_from_its_folder_and_from_the_package_that_is_made_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "api = \"0.10\"\n[buildpack]\nid = \"test/hello\"\nversion = \"1.2.3\"\n[[targets]]\nos = \"linux\"\n";
+        let folder = dir.path().join("payload/buildpacks/test_hello/1.2.3");
+        for (name, text) in [("buildpack.toml", text), ("bin/detect", "detects"), ("bin/build", "builds")] {
+            fs_err::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
+            fs_err::write(folder.join(name), text).unwrap();
+        }
+        fs_err::create_dir(dir.path().join("payload/extensions")).unwrap();
+        fs_err::write(dir.path().join("payload/launcher"), "").unwrap();
+        fs_err::write(dir.path().join("payload/order.toml"), "").unwrap();
+        let payload = ("PACKLIGHT_PAYLOAD".into(), dir.path().join("payload").into());
+        let world = World::open([payload].into(), Some(&dir.path().join("store"))).unwrap();
+
+        let package = crate::package::write(&folder, &dir.path().join("out")).unwrap();
+        let with = |named: &Path| {
+            let added = Added::parse(named.to_str().unwrap(), "docker.io").unwrap();
+            let choice = Choice { buildpacks: vec![added], ..Choice::default() };
+            let own = super::super::own::own(&world).unwrap();
+            let builder = add(&world, Builder { mounts: Vec::new(), ..own }, &choice, &|_| ()).unwrap();
+            let known = builder.catalogue.get(Kind::Buildpack, "test/hello", "1.2.3").unwrap();
+            (builder, known)
+        };
+        let (of_folder, known) = with(&folder);
+        let (of_package, unpacked) = with(&package);
+        assert_eq!(of_package.order, of_folder.order);
+        assert_eq!(of_package.order.order[0].group[0].id, "test/hello");
+        assert_eq!((&unpacked.about, &unpacked.targets), (&known.about, &known.targets));
+        assert_eq!(unpacked.dir.inside, Path::new("/cnb/buildpacks/test_hello/1.2.3"));
+        assert!(unpacked.dir.host.starts_with(dir.path().join("store/layers")), "{:?}", unpacked.dir);
+        assert!(of_package.mounts.contains(&mount(&unpacked.dir)));
+        for name in ["buildpack.toml", "bin/detect", "bin/build"] {
+            let read = |dir: &Dir| fs_err::read(dir.host.join(name)).unwrap();
+            assert_eq!(read(&unpacked.dir), read(&known.dir), "{name}");
+        }
     }
 }
