@@ -18,7 +18,7 @@ build: payload ## build target/debug/packlight, and the programs that it brings 
 payload: ## build those programs (launcher, buildpacks, extension) into target/payload
 	@tools/payload.sh
 
-dist: ## write dist/packlight, the one static file that a user downloads, and dist/lifecycle.tgz for other platforms
+dist: ## write dist/packlight, the one static file that a user downloads; for other platforms dist/lifecycle.tgz and dist/buildpacks/
 	@tools/setup.sh demo
 	@tools/dist.sh
 

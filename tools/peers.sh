@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tools/peers.sh: our lifecycle under `pack`, and taking turns with the reference lifecycle, under a real Docker engine
-# (tools/with-docker.sh) and a real registry. Both are built from their published Go modules, once.
+# tools/peers.sh: our lifecycle and our buildpacks under `pack`, and taking turns with the reference lifecycle, under a
+# real Docker engine (tools/with-docker.sh) and a real registry. Both are built from their published Go modules, once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -17,6 +17,7 @@ build pack pack github.com/buildpacks/pack
 build lifecycle lifecycle github.com/buildpacks/lifecycle/cmd/lifecycle
 build lifecycle launcher github.com/buildpacks/lifecycle/cmd/launcher
 [ -e dist/lifecycle.tgz ] || tools/lifecycle.sh
+[ -e dist/buildpacks ] || tools/packages.sh
 
 room=$(mktemp -d "$target/peers/room.XXXXXX")
 registry=
@@ -57,8 +58,8 @@ run_image() { # TEXT
 }
 run_image one
 
-# --- the lifecycles: a tarball each, and ours as the image in which pack runs what needs root
-mkdir -p reference/lifecycle image/cnb image/tmp image/etc
+# --- the lifecycles: a tarball each, and an image each, in which pack runs what needs root
+mkdir -p reference/lifecycle
 cp "$bin/lifecycle" "$bin/launcher" reference/lifecycle/
 for it in analyzer builder creator detector exporter extender rebaser restorer; do
     ln -s lifecycle "reference/lifecycle/$it"
@@ -75,19 +76,26 @@ buildpack = "0.7"
 version = "0.20.12"
 T
 tar -C reference -czf reference.tgz lifecycle.toml lifecycle
-tar -xzf "$root/dist/lifecycle.tgz" -C image/cnb
-echo 'root:x:0:0::/:/bin/sh' >image/etc/passwd
-chmod 1777 image/tmp
-tar -C image --owner=0 --group=0 -c . | docker import -c 'WORKDIR /layers' - test/lifecycle:ours >/dev/null
+lifecycle_image() { # NAME LIFECYCLE
+    local image=image-$1
+    mkdir -p "$image/cnb" "$image/tmp" "$image/etc"
+    tar -xzf "$2" -C "$image/cnb"
+    echo 'root:x:0:0::/:/bin/sh' >"$image/etc/passwd"
+    chmod 1777 "$image/tmp"
+    tar -C "$image" --owner=0 --group=0 -c . | docker import -c 'WORKDIR /layers' - "test/lifecycle:$1" >/dev/null
+}
+lifecycle_image ours "$root/dist/lifecycle.tgz"
+lifecycle_image reference "$room/reference.tgz"
 
-builder() { # NAME LIFECYCLE
-    cat >"$1.toml" <<T
-[[buildpacks]]
-uri = "$root/tools/peers/buildpack"
+layers='[[buildpacks]]
+uri = "'$root'/tools/peers/buildpack"
 [[order]]
 [[order.group]]
 id = "test/layers"
-version = "1.0.0"
+version = "1.0.0"'
+builder() { # NAME LIFECYCLE BUILDPACKS-WITH-ORDER
+    cat >"$1.toml" <<T
+$3
 [[targets]]
 os = "linux"
 arch = "amd64"
@@ -100,8 +108,8 @@ uri = "$2"
 T
     "$bin/pack" builder create "test/builder:$1" --config "$1.toml" --pull-policy never >builder.log
 }
-builder ours "$root/dist/lifecycle.tgz"
-builder reference "$room/reference.tgz"
+builder ours "$root/dist/lifecycle.tgz" "$layers"
+builder reference "$room/reference.tgz" "$layers"
 
 passed=0
 # says WORDS...: the last build said each; is_silent_of WORDS: it did not say them.
@@ -112,12 +120,12 @@ says() {
     done
 }
 is_silent_of() { if grep -qF -- "$1" log; then echo "peers: \"$1\" in:"; cat log; exit 1; fi; }
-# pack_build BUILDER IMAGE FLAGS...
+# pack_build BUILDER IMAGE FLAGS...: of the folder `app`, or the one that $app names
 pack_build() {
     local builder=$1 image=$2
     shift 2
-    "$bin/pack" build "$image" --builder "test/builder:$builder" --path app --pull-policy never --docker-host inherit \
-        --no-color -v "$@" >log 2>&1 || { cat log; exit 1; }
+    "$bin/pack" build "$image" --builder "test/builder:$builder" --path "${app:-app}" --pull-policy never \
+        --docker-host inherit --no-color -v "$@" >log 2>&1 || { cat log; exit 1; }
 }
 found_all() {
     says "found kept.toml" "found kept/file" "found kept.sbom.cdx.json" "found launched.toml" \
@@ -168,9 +176,56 @@ lifecycle() { # PROGRAM ARGUMENTS...
 image=localhost:$port/team/untrusted
 lifecycle "$room/reference/lifecycle/rebaser" -report "$room/report.toml" "$image"
 run_image three
-lifecycle "$room/image/cnb/lifecycle/rebaser" -report "$room/report.toml" "$image"
+lifecycle "$room/image-ours/cnb/lifecycle/rebaser" -report "$room/report.toml" "$image"
 docker pull -q "$image" >/dev/null
 [ "$(docker run --rm --entrypoint cat "$image" /etc/version)" = three ]
 [ "$(docker run --rm "$image")" = "it says the app" ]
 ok "either rebases what the other has rebased"
+
+# --- our buildpacks as packages: one added to a builder, and a builder of all with the order that we have
+packages=("$root"/dist/buildpacks/*.cnb)
+procfile=$(echo "$root"/dist/buildpacks/packlight_procfile-*.cnb)
+cp -r app app-procfile
+echo "web: cat main" >app-procfile/Procfile
+for it in ours reference; do
+    app=app-procfile pack_build "$it" app-package --lifecycle-image "test/lifecycle:$it" --buildpack "$procfile"
+    says "Procfile" "web: cat main"
+    [ "$(docker run --rm app-package)" = "the app" ]
+    ok "pack adds our buildpack to a builder, with the lifecycle: $it"
+done
+all=$(printf '[[buildpacks]]\nuri = "%s"\n' "${packages[@]}")'
+[[order]]
+[[order.group]]
+id = "packlight/python"
+optional = true
+[[order.group]]
+id = "packlight/procfile"
+[[order.group]]
+id = "packlight/apm"
+optional = true'
+builder packages-ours "$root/dist/lifecycle.tgz" "$all"
+builder packages-reference "$room/reference.tgz" "$all"
+for it in ours reference; do
+    app=app-procfile pack_build "packages-$it" app-packages --trust-builder
+    says "web: cat main"
+    [ "$(docker run --rm app-packages)" = "the app" ]
+    ok "pack makes a builder of our packages, with the lifecycle: $it"
+done
+"$bin/pack" buildpack inspect "$procfile" >log 2>&1 || { cat log; exit 1; }
+says "packlight/procfile@" "Packlight: Procfile"
+ok "pack inspects our package"
+labels() { # PACKAGE: its labels without the digest of the layer, which each writer makes of its own tar
+    skopeo inspect --config "oci-archive:$1" | python3 -c 'import json, re, sys
+for name, value in sorted(json.load(sys.stdin)["config"]["Labels"].items()):
+    print(name, json.dumps(json.loads(re.sub("sha256:[0-9a-f]{64}", "", value)), sort_keys=True))'
+}
+for it in "${packages[@]}"; do
+    id=$(basename "$it" .cnb)
+    "$bin/pack" buildpack package "$id.theirs.cnb" --format file --pull-policy never \
+        --path "$target/payload/buildpacks/${id%-*}/${id##*-}" >log 2>&1 || { cat log; exit 1; }
+    labels "$it" >labels.ours
+    labels "$id.theirs.cnb" >labels.theirs
+    diff -u labels.theirs labels.ours || { echo "peers: pack gives $id other labels" >&2; exit 1; }
+done
+ok "our packages have the labels that pack gives them"
 echo "test result: ok. $passed passed; 0 failed; 0 ignored"

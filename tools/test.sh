@@ -68,6 +68,7 @@ case ${1:-all} in
     peers)
         stage cases 20 cargo test --locked -p conformance --no-fail-fast
         stage lifecycle 20 tools/lifecycle.sh
+        stage packages 20 tools/packages.sh
         stage peers 30 tools/with-docker.sh tools/peers.sh
         finish
         ;;
