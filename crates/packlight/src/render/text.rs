@@ -73,7 +73,7 @@ impl Text {
                 "nothing has changed since the last build, whose image stands (--clear-cache builds anew)",
             ),
             Event::Detected { buildpack } => self.inside(buildpack),
-            Event::Rebased { rebased } => self.inside(&one_image(rebased)),
+            Event::ImageRebased { rebased } => self.inside(&one_image(rebased)),
             Event::Sending { layers, of, bytes: count } => {
                 self.inside(&format!("sending {layers} of {of} layers, {}", bytes(*count)));
             }
