@@ -3,13 +3,14 @@
 //! Nothing is rebuilt: a folder is mounted, and the layers of a package are laid over the builder's.
 
 use super::own::mount;
-use super::{Builder, Choice, Origin};
+use super::{Builder, Choice, Origin, described};
 use crate::event::Events;
 use crate::images::{self, ImageError, Source};
 use crate::room::inside;
 use crate::trees::{self, Trees};
 use crate::world::World;
 use cnb::order::{Group, Member};
+use cnb::project::Script;
 use lifecycle::{Catalogue, CatalogueError, Dir, Kind};
 use oci::NameError;
 use serde::Deserialize;
@@ -30,6 +31,15 @@ pub enum Added {
     InBuilder(String, String),
     /// The builder's own order.
     Order,
+    /// One that `project.toml` has in line.
+    Inline {
+        /// Its id.
+        id: String,
+        /// Its version; empty: none was given.
+        version: String,
+        /// What it does.
+        script: Script,
+    },
 }
 
 /// A buildpack that cannot be added.
@@ -60,6 +70,9 @@ pub enum AddedError {
     /// The store could not do its part.
     #[error(transparent)]
     Store(#[from] oci::StoreError),
+    /// An inline buildpack cannot be written.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
 }
 
 impl Added {
@@ -150,11 +163,12 @@ fn place(
     let member = |id: String, version: String| Member { id, version, optional: false };
     match added {
         Added::InBuilder(id, version) => Ok(member(id.clone(), version.clone())),
-        Added::Folder(path) => {
-            let (dir, id, version) = folder(path)?;
-            builder.mounts.push(mount(&dir));
-            builder.catalogue.put_first(Kind::Buildpack, &cnb::id::escape(&id), &version, dir);
-            Ok(member(id, version))
+        Added::Folder(path) => put_folder(builder, path),
+        Added::Inline { id, version, script } => {
+            let version = if version.is_empty() { "0.0.0" } else { version.as_str() };
+            let (scratch, dir) = described::written(&world.store, (id, version), script)?;
+            builder.scratch.push(scratch);
+            put_folder(builder, &dir)
         }
         Added::Package(source) => {
             let name = source.to_string();
@@ -177,6 +191,13 @@ fn place(
         }
         Added::Order => Ok(Member::default()),
     }
+}
+
+fn put_folder(builder: &mut Builder, path: &Path) -> Result<Member, AddedError> {
+    let (dir, id, version) = folder(path)?;
+    builder.mounts.push(mount(&dir));
+    builder.catalogue.put_first(Kind::Buildpack, &cnb::id::escape(&id), &version, dir);
+    Ok(Member { id, version, optional: false })
 }
 
 /// A folder with a buildpack: where it is seen, its id and its version.
