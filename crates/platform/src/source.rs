@@ -97,8 +97,27 @@ pub fn read(path: &Path, store: &Path, defaults: &LeftOut<'_>) -> Result<Source,
         return Err(SourceError::Empty { dir, all_left_out: !walk.left_out.is_empty() });
     }
     let lock = optional(&dir.join(NEVER))?;
-    let (left_out, notices) = (walk.left_out, say(walk.links));
+    let mut notices = say(walk.links);
+    notices.extend(say_left_out(&walk.left_out, defaults(&project)));
+    let left_out = walk.left_out;
     Ok(Source { dir, left_out, project, lock, notices })
+}
+
+/// What is left out unasked, by name; not how often.
+fn say_left_out(left_out: &BTreeSet<PathBuf>, defaults: &[&str]) -> Option<String> {
+    let by_default = |name: &str| {
+        defaults.iter().any(|it| name == *it || it.strip_suffix('*').is_some_and(|it| name.starts_with(it)))
+    };
+    let names: BTreeSet<&str> =
+        left_out.iter().filter_map(|it| it.file_name()?.to_str()).filter(|it| by_default(it)).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "left out of the app: {} (`exclude = [\"!{}\"]` in project.toml would bring it back)",
+            names.join(", "),
+            names[0]
+        )
+    })
 }
 
 /// So many links that lead out are named; a folder of thousands is told with one more line.
@@ -247,6 +266,12 @@ mod tests {
         ]);
         let source = read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap();
         assert_eq!(left_out(&source), [".env", ".env.local", ".git", "a/__pycache__", "packlight.lock"]);
+        assert_eq!(
+            source.notices,
+            [
+                "left out of the app: .env, .env.local, .git, __pycache__ (`exclude = [\"!.env\"]` in project.toml would bring it back)"
+            ]
+        );
         assert_eq!(source.lock.as_deref(), Some("version = 1"));
     }
 
