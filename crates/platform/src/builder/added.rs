@@ -49,9 +49,7 @@ pub enum AddedError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// It is of a kind that is not there yet.
-    #[error(
-        "{0}: {1} are not there yet; give a folder, a .cnb file, an image or the id of one in the builder"
-    )]
+    #[error("not yet: {1} ({0}); give a folder, a .cnb file, an image or the id of one in the builder")]
     NotYet(String, &'static str),
     /// The package cannot be had.
     #[error("the buildpack {name} cannot be had")]
@@ -258,6 +256,6 @@ mod tests {
         assert!(matches!(parse("docker://team/pack:1").unwrap(), Added::Package(Source::Registry(_))));
         let pinned = format!("team/pack@sha256:{}", "0".repeat(64));
         assert!(matches!(parse(&pinned).unwrap(), Added::Package(Source::Registry(_))));
-        assert!(parse("https://example.com/a.tgz").unwrap_err().to_string().contains("not there yet"));
+        assert!(parse("https://example.com/a.tgz").unwrap_err().to_string().starts_with("not yet: "));
     }
 }
