@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Where the launcher's own process says which process type it starts.
 /// <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#launch>
-const PROCESS_DIR: &str = "/cnb/process/";
+pub const PROCESS_DIR: &str = "/cnb/process/";
 
 /// What the launch program finds.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Launch<'a> {
     pub variables: &'a Variables,
     /// The launcher's `argv[0]`.
     pub started_as: &'a str,
+    /// The image's process types.
+    pub processes: &'a [String],
     /// The launcher's process id, which becomes the app's.
     pub pid: u32,
     /// The agent's layer.
@@ -39,7 +41,7 @@ pub struct Answer {
 /// Decides.
 #[must_use]
 pub fn answer(launch: &Launch) -> Answer {
-    let Some(process) = process_type(launch.started_as) else { return Answer::default() };
+    let Some(process) = process_type(launch) else { return Answer::default() };
     if sleeps(launch, process) {
         return Answer::default();
     }
@@ -57,9 +59,12 @@ pub fn answer(launch: &Launch) -> Answer {
     Answer { set, lines }
 }
 
-/// The process type; `None` when the launcher runs a shell or somebody's own command.
-fn process_type(started_as: &str) -> Option<&str> {
-    started_as.strip_prefix(PROCESS_DIR).filter(|it| !it.is_empty())
+/// The process type; `None` when the launcher runs a shell or somebody's own command. With `--entrypoint web` the engine
+/// looks for the name in the `PATH`, and it comes without its directory.
+fn process_type<'a>(launch: &Launch<'a>) -> Option<&'a str> {
+    let by_path = launch.started_as.strip_prefix(PROCESS_DIR).filter(|it| !it.is_empty());
+    let by_name = || Some(launch.started_as).filter(|it| launch.processes.iter().any(|known| known == it));
+    by_path.or_else(by_name)
 }
 
 fn sleeps(launch: &Launch, process: &str) -> bool {
@@ -173,7 +178,15 @@ mod tests {
         let variables = variables.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         let agent = agent();
         let layer = Path::new("/layers/packlight_apm/opentelemetry");
-        answer(&Launch { variables: &variables, started_as, pid: 7, layer, agent: &agent })
+        let processes = ["web".to_owned(), "release".to_owned()];
+        answer(&Launch {
+            variables: &variables,
+            started_as,
+            processes: &processes,
+            pid: 7,
+            layer,
+            agent: &agent,
+        })
     }
 
     #[test]
@@ -200,6 +213,14 @@ PACKLIGHT_PYTHON_AGENT = "/layers/packlight_apm/opentelemetry/python"
     #[test]
     fn without_a_destination_nothing_is_set_and_nothing_said() {
         assert_eq!(ask("/cnb/process/web", &[("OTEL_SERVICE_NAME", "x")]), Answer::default());
+    }
+
+    #[test]
+    fn a_process_type_may_come_without_its_directory() {
+        let console = [("OTEL_TRACES_EXPORTER", "console")];
+        assert_eq!(ask("web", &console), ask("/cnb/process/web", &console));
+        assert_eq!(ask("release", &console), Answer::default());
+        assert_eq!(ask("bash", &console), Answer::default());
     }
 
     #[test]

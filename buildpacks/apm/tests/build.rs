@@ -165,7 +165,10 @@ fn what_fits_is_put_in_and_the_same_input_is_asked_nothing_and_gives_the_same_by
 fn an_apps_own_opentelemetry_decides_the_versions_and_is_not_installed_again() {
     let own =
         ["opentelemetry_api-1.27.0", "opentelemetry_sdk-1.27.0", "opentelemetry_semantic_conventions-0.48b0"];
-    let room = Room::new(&[&["flask-3.1.3", "urllib3-2.8.0"], own.as_slice()].concat());
+    // `deprecated`, which that API needs, brings the newest wrapt along, which nobody had tried then.
+    let room = Room::new(
+        &[&["flask-3.1.3", "urllib3-2.8.0", "wrapt-2.5.2", "deprecated-3.0.1"], own.as_slice()].concat(),
+    );
     let log = room.build(uv());
     assert!(log.contains("version 1.27.0, for flask 3.1.3, urllib3 2.8.0"), "{log}");
     let lock = room.lock();

@@ -22,10 +22,42 @@ pub struct Project {
     pub exclude: Vec<String>,
     /// The builder that the project wants.
     pub builder: Option<String>,
+    /// The buildpacks that the project wants, in place of the builder's order.
+    pub group: Vec<Wanted>,
+    /// Buildpacks before each group of the order.
+    pub pre: Vec<Wanted>,
+    /// Buildpacks after each group of the order.
+    pub post: Vec<Wanted>,
     /// Variables of the build.
     pub env: Vec<(String, String)>,
     /// Packlight's own table, `[com.packlight]`: see [`Settings`].
     pub packlight: Settings,
+}
+
+/// A buildpack that a project names.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    /// Its id.
+    pub id: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// Where it is; none: in the builder.
+    pub uri: Option<String>,
+    /// What its `bin/build` is.
+    pub script: Option<Script>,
+}
+
+/// An inline buildpack.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct Script {
+    /// The Buildpack API that it is written for.
+    pub api: String,
+    /// The text.
+    pub inline: String,
+    /// What runs it.
+    #[serde(default)]
+    pub shell: Option<String>,
 }
 
 /// `[com.packlight]`: what only Packlight understands.
@@ -49,6 +81,22 @@ pub struct DebianPackages {
     pub run: Vec<String>,
 }
 
+impl Wanted {
+    /// The clause: an id, a URI or both; a script instead of a URI, and then an id.
+    fn check(&self) -> Result<(), String> {
+        match (&self.id, &self.uri, &self.script) {
+            (None, None, _) => Err("a buildpack has neither `id` nor `uri`; give one of them".to_owned()),
+            (_, Some(uri), Some(_)) => {
+                Err(format!("the buildpack with the uri `{uri}` cannot have a `script` too; keep one"))
+            }
+            (_, Some(uri), _) if self.version.is_some() => {
+                Err(format!("the buildpack with the uri `{uri}` cannot have a `version` too; keep one"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Parses the text of the file called `file`.
 ///
 /// # Errors
@@ -67,6 +115,9 @@ pub fn parse(file: &str, text: &str) -> Result<Project, ParseError> {
     };
     if !project.include.is_empty() && !project.exclude.is_empty() {
         return Err(wrong("`include` and `exclude` cannot both be given; keep one".to_owned()));
+    }
+    for it in project.group.iter().chain(&project.pre).chain(&project.post) {
+        it.check().map_err(&wrong)?;
     }
     Ok(project)
 }
@@ -98,6 +149,7 @@ struct Build {
     include: Vec<String>,
     exclude: Vec<String>,
     builder: Option<String>,
+    buildpacks: Vec<Wanted>,
     env: Vec<Variable>,
 }
 
@@ -113,7 +165,16 @@ struct Buildpacks {
     include: Vec<String>,
     exclude: Vec<String>,
     builder: Option<String>,
+    group: Vec<Wanted>,
+    pre: GroupOf,
+    post: GroupOf,
     build: BuildEnv,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct GroupOf {
+    group: Vec<Wanted>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -149,6 +210,9 @@ impl Raw {
             include: self.build.include,
             exclude: self.build.exclude,
             builder: self.build.builder,
+            group: self.build.buildpacks,
+            pre: Vec::new(),
+            post: Vec::new(),
             env: pairs(self.build.env),
             packlight: self.com.packlight,
         }
@@ -163,6 +227,9 @@ impl Raw {
             include: self.io.buildpacks.include,
             exclude: self.io.buildpacks.exclude,
             builder: self.io.buildpacks.builder,
+            group: self.io.buildpacks.group,
+            pre: self.io.buildpacks.pre.group,
+            post: self.io.buildpacks.post.group,
             env: pairs(self.io.buildpacks.build.env),
             packlight: self.com.packlight,
         }
@@ -179,6 +246,26 @@ mod tests {
         let two = parse("project.toml", "[_]\nschema-version = \"0.2\"\nversion = \"1\"\n[io.buildpacks]\nexclude = [\"*.md\"]\n[[io.buildpacks.build.env]]\nname = \"A\"\nvalue = \"b\"\n").unwrap();
         assert_eq!(one, two);
         assert_eq!(two.env, [("A".to_owned(), "b".to_owned())]);
+    }
+
+    #[test]
+    fn buildpacks_are_named_by_id_by_place_or_written_in_line() {
+        let text = "[_]\nschema-version = \"0.2\"\n[[io.buildpacks.group]]\nid = \"a/b\"\nversion = \"1\"\n\
+            [[io.buildpacks.pre.group]]\nuri = \"./mine\"\n\
+            [[io.buildpacks.post.group]]\nid = \"c\"\nscript = { api = \"0.10\", inline = \"true\" }\n";
+        let project = parse("project.toml", text).unwrap();
+        assert_eq!(project.group[0].id.as_deref(), Some("a/b"));
+        assert_eq!(project.pre[0].uri.as_deref(), Some("./mine"));
+        assert_eq!(project.post[0].script.as_ref().unwrap().inline, "true");
+        for (wrong, words) in [
+            ("version = \"1\"", "neither `id` nor `uri`"),
+            ("uri = \"x\"\nversion = \"1\"", "cannot have a `version`"),
+            ("uri = \"x\"\nscript = { api = \"0.10\", inline = \"\" }", "cannot have a `script`"),
+        ] {
+            let text = format!("[_]\nschema-version = \"0.2\"\n[[io.buildpacks.group]]\n{wrong}\n");
+            let error = parse("project.toml", &text).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
     }
 
     #[test]

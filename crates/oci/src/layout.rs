@@ -48,8 +48,15 @@ pub fn write_from(
         Some(index) => index,
         None => {
             fs_err::create_dir_all(dir)?;
-            if fs_err::read_dir(dir)?.next().is_some() {
-                return Err(StoreError::NotALayout { dir: dir.to_owned() });
+            for entry in fs_err::read_dir(dir)? {
+                // What a writer that was interrupted leaves: the file that makes it a layout comes last.
+                let name = entry?.file_name();
+                if name != "blobs"
+                    && name != "index.json"
+                    && !name.as_encoded_bytes().starts_with(b".packlight-")
+                {
+                    return Err(StoreError::NotALayout { dir: dir.to_owned() });
+                }
             }
             Index::default()
         }

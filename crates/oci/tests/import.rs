@@ -58,6 +58,19 @@ fn a_layout_and_its_archive_come_back_as_the_same_image() {
 }
 
 #[test]
+fn a_layout_whose_writing_was_interrupted_is_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, image) = made(dir.path());
+    let layout = dir.path().join("layout");
+    fs::create_dir_all(layout.join("blobs/sha256")).unwrap();
+    fs::write(layout.join("blobs/sha256/.packlight-x"), "half").unwrap();
+    fs::write(layout.join(".packlight-y"), "half").unwrap();
+    oci::layout::write(&from, &image, &name("app:1"), &layout).unwrap();
+    let store = Store::open(&dir.path().join("to")).unwrap();
+    assert_eq!(import::layout(&store, &layout, &wanted(&amd64(), None)).unwrap(), image);
+}
+
+#[test]
 fn what_docker_saves_comes_back_as_the_same_files() {
     let dir = tempfile::tempdir().unwrap();
     let (from, image) = made(dir.path());

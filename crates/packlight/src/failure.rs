@@ -122,11 +122,19 @@ impl From<WorldError> for Failure {
     fn from(error: WorldError) -> Self {
         match error {
             WorldError::Store(error) => error.into(),
+            WorldError::Payload(error) if platform::error::is_disk_full(&error) => disk_full(&error),
+            WorldError::Foreign { .. } => Self::of(ExitCode::STORE, &error),
             WorldError::Payload(error) => Self::of(ExitCode::GENERAL, &error)
                 .hint("in a checkout: `make payload`, then PACKLIGHT_PAYLOAD=target/payload"),
             other => Self::of(ExitCode::GENERAL, &other),
         }
     }
+}
+
+/// Wherever it shows: the store's disk is what is full.
+fn disk_full(error: &(dyn Error + 'static)) -> Failure {
+    Failure::of(ExitCode::STORE, error)
+        .hint("`packlight prune` frees what no image needs; `--store DIR` takes another disk")
 }
 
 fn builder(error: BuilderError) -> Failure {
@@ -142,6 +150,7 @@ fn builder(error: BuilderError) -> Failure {
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         match error {
+            error if platform::error::is_disk_full(&error) => disk_full(&error),
             BuildError::Forbidden(error) => forbidden(&error),
             BuildError::Unisolated(error) => Self::of(ExitCode::FORBIDDEN, &error)
                 .hint("`--allow-unisolated` runs them all the same, if you trust the builder as you trust a program of yours")
@@ -219,8 +228,7 @@ fn base(error: BaseError) -> Failure {
     match error {
         BaseError::Store(error) => error.into(),
         BaseError::Forbidden(error) => forbidden(&error),
-        error if platform::error::is_disk_full(&error) => Failure::of(ExitCode::BASE, &error)
-            .hint("`packlight prune` frees what no image needs; `--store DIR` takes another disk"),
+        error if platform::error::is_disk_full(&error) => disk_full(&error),
         BaseError::Archive(_) | BaseError::Fetch(_) => Failure::of(ExitCode::BASE, &error)
             .hint("PACKLIGHT_DEBIAN_MIRROR and PACKLIGHT_DEBIAN_SECURITY_MIRROR name other mirrors"),
         error => Failure::of(ExitCode::BASE, &error),

@@ -181,6 +181,36 @@ fn a_folder_is_a_buildpack_before_and_after_the_builders_and_beside_our_own() {
     assert!(said.contains("packlight/python@") && said.contains("test/marks@1"), "{said}");
 }
 
+#[test]
+fn a_project_names_its_builder_and_its_buildpacks_one_of_them_in_line() {
+    builder();
+    let app = app();
+    std::fs::write(
+        app.path().join("project.toml"),
+        "[_]\nschema-version = \"0.2\"\n[io.buildpacks]\nbuilder = \"docker:flow-builder\"\nexclude = [\"*.md\"]\n\
+         [[io.buildpacks.group]]\nid = \"test/hello\"\nversion = \"2\"\n\
+         [[io.buildpacks.post.group]]\nid = \"in/line\"\n[io.buildpacks.post.group.script]\napi = \"0.10\"\n\
+         inline = \"echo in line, files: $(ls -A)\"\n",
+    )
+    .unwrap();
+    std::fs::write(app.path().join("README.md"), "left out").unwrap();
+    std::fs::write(app.path().join(".env"), "as pack would put it").unwrap();
+    let args = [&["-v", "-o", "store"][..], &RUN_IMAGE].concat();
+    // Without --builder on the command line, --run-image is refused: it goes with one.
+    build("flow-builder-project", app.path(), &args).fails(2, &["--builder"]);
+    let said = build("flow-builder-project", app.path(), &["-v", "-o", "store"]).ok().both();
+    assert!(said.contains("project.toml asks for the builder docker:flow-builder"), "{said}");
+    assert!(
+        said.contains("test/hello@2") && said.contains("in/line@0.0.0") && !said.contains("test/other"),
+        "{said}"
+    );
+    let files = said.lines().find(|it| it.contains("in line, files:")).unwrap_or_else(|| panic!("{said}"));
+    assert!(
+        files.contains(".env") && files.contains("project.toml") && !files.contains("README.md"),
+        "{files}"
+    );
+}
+
 fn folder_path() -> tempfile::TempDir {
     folder(&[])
 }

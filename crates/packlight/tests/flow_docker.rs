@@ -58,8 +58,10 @@ fn a_flask_app_runs_under_docker_with_every_entrypoint_and_prints_its_server_spa
     ])
     .ok();
     assert_eq!(shell.out.lines().last(), Some("1001"), "{}", shell.both());
-    let web = docker(&["run", "--rm", "--entrypoint", "web", name, "--version"]);
-    assert!(web.both().contains("gunicorn"), "{}", web.both());
+    let console = ["-e", "OTEL_TRACES_EXPORTER=console"];
+    let web = docker(&[&["run", "--rm", "--entrypoint", "web"][..], &console, &[name, "--version"]].concat());
+    // The engine finds `web` in the PATH, so the launcher is started by that name alone.
+    assert!(web.both().contains("gunicorn") && web.both().contains("traces → console"), "{}", web.both());
 }
 
 #[test]

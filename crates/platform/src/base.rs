@@ -19,7 +19,7 @@ use crate::world::World;
 use cnb::analyzed::TargetData;
 use cnb::buildpack_toml::Distro;
 use debian::{Archive, LockedPackage, Release, Wishes};
-use oci::{Digest, Image, ImageName};
+use oci::{Digest, Image, ImageName, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -83,7 +83,7 @@ pub enum BaseError {
     Sandbox(#[from] sandbox::SandboxError),
     /// The store could not do its part.
     #[error(transparent)]
-    Store(#[from] oci::StoreError),
+    Store(#[from] StoreError),
     /// The base could not become a layer.
     #[error(transparent)]
     Layer(#[from] oci::LayerError),
@@ -127,9 +127,22 @@ pub fn obtain(
     };
     let key = key(&lock);
     let dir = world.store.root().join("bases").join(key.hex());
-    if !dir.join("base.json").exists() {
-        composition::compose(world, &lock, &dir, events)?;
+    if dir.join("base.json").exists() {
+        match open(world, lock.clone(), &dir) {
+            Err(BaseError::Store(
+                error @ (StoreError::Missing { .. }
+                | StoreError::Corrupt { .. }
+                | StoreError::UnknownLayer { .. }),
+            )) => {
+                events(Event::Warning {
+                    text: format!("the base is damaged ({error}); it is composed anew"),
+                });
+                sandbox::remove_tree(&dir)?;
+            }
+            opened => return opened,
+        }
     }
+    composition::compose(world, &lock, &dir, events)?;
     open(world, lock, &dir)
 }
 

@@ -7,7 +7,7 @@ mod request;
 mod site;
 mod unchanged;
 
-pub use crate::builder::{Added, AddedError, BuilderError, Choice};
+pub use crate::builder::{Added, AddedError, BuilderError, Choice, Named};
 pub use report::{BuildError, Built, BuiltLayer, BuiltProcess};
 pub use request::{BuildRequest, Locking, Volume};
 
@@ -37,11 +37,13 @@ const EXEC_ENV: &str = "production";
 /// With the first step that fails; the store then holds what it held before.
 pub fn build(world: &World, request: &BuildRequest, events: Events<'_>) -> Result<Built, BuildError> {
     let source = in_phase(events, Phase::Prepare, || {
-        source::read(&request.path, world.store.root(), request.left_out())
+        source::read(&request.path, world.store.root(), &|project| request.left_out(project))
     })?;
     for text in &source.notices {
         events(Event::Notice { text: text.clone() });
     }
+    let choice = request.builder.with_project(&source, world.settings.registry(), events)?;
+    let request = &BuildRequest { builder: choice, ..request.clone() };
     let app_dir = take_turn(world, request, events)?;
     let given = Given::gather(world, request, &source, &app_dir)?;
     let inputs = Inputs::of(world, request, &source, &given.handover, &given.machine)?;

@@ -5,6 +5,7 @@
 //! (`builder/added.rs`).
 
 mod added;
+mod described;
 mod image;
 mod own;
 
@@ -18,16 +19,19 @@ use cnb::analyzed::TargetData;
 use cnb::env::Environment;
 use cnb::order::Order;
 use lifecycle::{Catalogue, Dir};
-use oci::{Image, ImageName};
+use oci::{Image, ImageName, Scratch};
 use sandbox::{Identity, Mount};
 use std::path::PathBuf;
 
 pub use added::{Added, AddedError};
+pub use described::Named;
 pub use image::BuilderError;
 
 /// What a user says of the builder.
 #[derive(Debug, Clone, Default)]
 pub struct Choice {
+    /// Whether the user said which builder.
+    pub named: Named,
     /// The builder; none: Packlight's own.
     pub builder: Option<Source>,
     /// The run image, in place of the builder's.
@@ -85,6 +89,8 @@ pub(crate) struct Builder {
     pub(crate) build_config: Option<Dir>,
     /// What apps stand on; none while the build plan decides.
     pub(crate) run_image: Option<RunImage>,
+    /// Inline buildpacks lie in these.
+    pub(crate) scratch: Vec<Scratch>,
 }
 
 /// Whose a builder is.
@@ -144,7 +150,7 @@ pub(crate) fn ready(
             image::from_image(world, &asked, events)?
         }
         None if choice.run_image.is_some() => return Err(BuilderError::RunImageAlone),
-        None if choice.added().next().is_some() => own::with_a_root(world, events)?,
+        None if choice.foreign().is_some() => own::with_a_root(world, events)?,
         None => own::own(world)?,
     };
     added::add(world, builder, choice, events)

@@ -79,7 +79,7 @@ pub enum Event {
         bytes: u64,
     },
     /// An image was put on another run image, or was not.
-    Rebased {
+    ImageRebased {
         /// Which, and what happened.
         rebased: crate::rebase::Rebased,
     },

@@ -35,3 +35,10 @@ pub fn prune(store: &Store) -> Result<Pruned, base::BaseError> {
 pub fn check(store: &Store) -> Result<Vec<Problem>, StoreError> {
     store.check()
 }
+
+/// Whether the file system of the store has no room left to speak of.
+#[must_use]
+pub fn is_full(store: &Store) -> bool {
+    const LEAST: u64 = 1 << 20;
+    rustix::fs::statvfs(store.root()).is_ok_and(|it| it.f_bavail.saturating_mul(it.f_frsize) < LEAST)
+}

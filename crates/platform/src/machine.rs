@@ -90,8 +90,9 @@ impl Machine {
     fn variables(&mut self, env: &Environment) {
         for (name, value) in env {
             let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
-            let wanted =
-                HANDED_OVER.contains(&name) || (name.starts_with("PIP_") && !NOT_HANDED_OVER.contains(&name));
+            let wanted = HANDED_OVER.contains(&name)
+                || MIRRORS.contains(&name)
+                || (name.starts_with("PIP_") && !NOT_HANDED_OVER.contains(&name));
             if wanted && !value.is_empty() {
                 self.env.insert(name.to_owned(), value.to_owned());
                 self.paths_in(value);

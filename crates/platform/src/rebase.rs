@@ -134,7 +134,7 @@ pub fn rebase(
             scope.spawn(|| {
                 while let Some((at, name)) = locked(&next).next() {
                     let rebased = site.one(name);
-                    events(Event::Rebased { rebased: rebased.clone() });
+                    events(Event::ImageRebased { rebased: rebased.clone() });
                     locked(&done).push((at, rebased));
                 }
             });

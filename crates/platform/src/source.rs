@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 /// belongs to the machine it was made on.
 pub const LEFT_OUT: &[&str] = &[".git", ".env", ".env.*", ".venv", "__pycache__", "node_modules"];
 
+/// What is left out of a project by default.
+pub type LeftOut<'a> = dyn Fn(&Project) -> &'static [&'static str] + 'a;
+
 /// Never part of the app: the lock is an input of the build, handed to the buildpacks in another way, so that an app
 /// whose lock lies beside it has the same image as one whose lock is in the store.
 const NEVER: &str = "packlight.lock";
@@ -69,7 +72,7 @@ pub enum SourceError {
 ///
 /// # Errors
 /// When it is missing, empty or unreadable, or its `project.toml` is wrong.
-pub fn read(path: &Path, store: &Path, defaults: &[&str]) -> Result<Source, SourceError> {
+pub fn read(path: &Path, store: &Path, defaults: &LeftOut<'_>) -> Result<Source, SourceError> {
     let metadata = match fs_err::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -85,7 +88,7 @@ pub fn read(path: &Path, store: &Path, defaults: &[&str]) -> Result<Source, Sour
         Some(text) => cnb::project::parse("project.toml", &text)?,
         None => Project::default(),
     };
-    let rules = Rules::new(&dir, &project, defaults)?;
+    let rules = Rules::new(&dir, &project, defaults(&project))?;
     let store = fs_err::canonicalize(store).unwrap_or_else(|_| store.to_owned());
     let mut walk =
         Walk { rules: &rules, store: &store, left_out: BTreeSet::new(), kept: 0, links: Vec::new() };
@@ -94,8 +97,27 @@ pub fn read(path: &Path, store: &Path, defaults: &[&str]) -> Result<Source, Sour
         return Err(SourceError::Empty { dir, all_left_out: !walk.left_out.is_empty() });
     }
     let lock = optional(&dir.join(NEVER))?;
-    let (left_out, notices) = (walk.left_out, say(walk.links));
+    let mut notices = say(walk.links);
+    notices.extend(say_left_out(&walk.left_out, defaults(&project)));
+    let left_out = walk.left_out;
     Ok(Source { dir, left_out, project, lock, notices })
+}
+
+/// What is left out unasked, by name; not how often.
+fn say_left_out(left_out: &BTreeSet<PathBuf>, defaults: &[&str]) -> Option<String> {
+    let by_default = |name: &str| {
+        defaults.iter().any(|it| name == *it || it.strip_suffix('*').is_some_and(|it| name.starts_with(it)))
+    };
+    let names: BTreeSet<&str> =
+        left_out.iter().filter_map(|it| it.file_name()?.to_str()).filter(|it| by_default(it)).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "left out of the app: {} (`exclude = [\"!{}\"]` in project.toml would bring it back)",
+            names.join(", "),
+            names[0]
+        )
+    })
 }
 
 /// So many links that lead out are named; a folder of thousands is told with one more line.
@@ -242,8 +264,14 @@ mod tests {
             ("a/__pycache__/x.pyc", ""),
             ("packlight.lock", "version = 1"),
         ]);
-        let source = read(dir.path(), Path::new("/nowhere"), LEFT_OUT).unwrap();
+        let source = read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap();
         assert_eq!(left_out(&source), [".env", ".env.local", ".git", "a/__pycache__", "packlight.lock"]);
+        assert_eq!(
+            source.notices,
+            [
+                "left out of the app: .env, .env.local, .git, __pycache__ (`exclude = [\"!.env\"]` in project.toml would bring it back)"
+            ]
+        );
         assert_eq!(source.lock.as_deref(), Some("version = 1"));
     }
 
@@ -255,13 +283,13 @@ mod tests {
             ("notes.md", ""),
             ("project.toml", "[build]\nexclude = [\"*.md\", \"!.env\"]\n"),
         ]);
-        assert_eq!(left_out(&read(dir.path(), Path::new("/nowhere"), LEFT_OUT).unwrap()), ["notes.md"]);
+        assert_eq!(left_out(&read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap()), ["notes.md"]);
     }
 
     #[test]
     fn a_store_in_the_folder_is_no_source() {
         let dir = folder(&[("app.py", ""), ("home/store/blob", "")]);
-        let source = read(dir.path(), &dir.path().join("home/store"), LEFT_OUT).unwrap();
+        let source = read(dir.path(), &dir.path().join("home/store"), &|_| LEFT_OUT).unwrap();
         assert_eq!(left_out(&source), ["home/store"]);
     }
 
@@ -274,7 +302,7 @@ mod tests {
             ("project.toml", "[build]\ninclude = [\"app.py\", \"lib/*.py\"]\n"),
         ]);
         assert_eq!(
-            left_out(&read(dir.path(), Path::new("/nowhere"), LEFT_OUT).unwrap()),
+            left_out(&read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap()),
             ["lib/x.md", "project.toml"]
         );
     }
@@ -282,7 +310,7 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_built_says_why() {
         let dir = folder(&[("file", "")]);
-        let say = |path: &Path| read(path, Path::new("/nowhere"), LEFT_OUT).unwrap_err().to_string();
+        let say = |path: &Path| read(path, Path::new("/nowhere"), &|_| LEFT_OUT).unwrap_err().to_string();
         assert!(say(&dir.path().join("nowhere")).contains("there is no folder"));
         assert!(say(&dir.path().join("file")).contains("is a file"));
         assert!(say(folder(&[]).path()).ends_with("holds nothing to build"));
@@ -294,7 +322,7 @@ mod tests {
         let dir = folder(&[("a/b.py", "")]);
         std::os::unix::fs::symlink("../a/b.py", dir.path().join("a/inside")).unwrap();
         std::os::unix::fs::symlink("../../secret", dir.path().join("a/outside")).unwrap();
-        let notices = read(dir.path(), Path::new("/nowhere"), LEFT_OUT).unwrap().notices;
+        let notices = read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap().notices;
         assert_eq!(notices.len(), 1);
         assert!(notices[0].contains("a/outside"), "{notices:?}");
     }

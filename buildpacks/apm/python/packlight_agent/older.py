@@ -43,8 +43,26 @@ def _no_conflicts(name):
 
 def after(module):
     """Mends one instrumentation right before it is used."""
+    _wrapt_2(module)
     if module.__name__ == "opentelemetry.instrumentation.flask":
         _flask_span_name(module)
+
+
+def _wrapt_2(module):
+    """Lets an instrumentation that was written for wrapt 1 call what wrapt 2 has: `module=` is called `target=` there.
+
+    https://wrapt.readthedocs.io/en/master/changes.html
+    """
+    inner = getattr(module, "wrap_function_wrapper", None)
+    if getattr(getattr(inner, "__code__", None), "co_varnames", ("",))[0] != "target":
+        return
+
+    def wrap_function_wrapper(*args, **kwargs):
+        if "module" in kwargs:
+            kwargs["target"] = kwargs.pop("module")
+        return inner(*args, **kwargs)
+
+    module.wrap_function_wrapper = wrap_function_wrapper
 
 
 def _flask_span_name(module):

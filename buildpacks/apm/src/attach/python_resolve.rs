@@ -173,7 +173,7 @@ impl Resolver<'_> {
         let files = Files {
             requirements: self.room.file("agent.in", &self.requirements(libraries, train))?,
             constraints: self.room.file("app.txt", &self.constraints(preferred))?,
-            overrides: self.room.file("train.txt", &train.map(overrides).unwrap_or_default())?,
+            overrides: self.room.file("train.txt", &self.overrides(train))?,
         };
         let mut answer = self.compile(&files, Age::AWeek)?;
         if answer.as_ref().is_err_and(is_without_dates) {
@@ -211,6 +211,17 @@ impl Resolver<'_> {
         let extra = |it: &Library| if it.tested { "" } else { "[instruments]" };
         let others = libraries.iter().map(|it| format!("{}{}{of_contrib}\n", it.package, extra(it)));
         core.chain(others).collect()
+    }
+
+    /// Requirements that are not taken at their word.
+    fn overrides(&self, train: Option<u32>) -> String {
+        let mut text = train.map(overrides).unwrap_or_default();
+        // Instrumentations up to 0.59b0 ask for wrapt 1, since nobody had tried 2 then; what is different for them the
+        // agent's older.py makes the same again.
+        if self.question.venv.installed.get("wrapt").is_some_and(|it| it.starts_with("2.")) {
+            text.push_str("wrapt>=1.0.0\n");
+        }
+        text
     }
 
     /// What the app has, exactly; and of the preferred set what the app has not.

@@ -3,7 +3,7 @@
 //! Whatever goes wrong here is one line on stderr; the app starts in any case.
 
 use buildpack_apm::agent_toml::{self, AgentToml};
-use buildpack_apm::launch::{Launch, answer, toml_of};
+use buildpack_apm::launch::{Launch, PROCESS_DIR, answer, toml_of};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,6 +18,12 @@ fn main() -> ExitCode {
         drop(writeln!(stderr, "{line}"));
     }
     ExitCode::SUCCESS
+}
+
+/// The names in the directory of process types, each a link to the launcher.
+fn processes() -> Vec<String> {
+    let Ok(entries) = fs_err::read_dir(PROCESS_DIR) else { return Vec::new() };
+    entries.flatten().filter_map(|it| it.file_name().into_string().ok()).collect()
 }
 
 fn run() -> Result<Vec<String>, std::io::Error> {
@@ -35,6 +41,7 @@ fn run() -> Result<Vec<String>, std::io::Error> {
     let answer = answer(&Launch {
         variables: &variables.collect(),
         started_as: &String::from_utf8_lossy(started_as),
+        processes: &processes(),
         pid,
         layer,
         agent: &agent,

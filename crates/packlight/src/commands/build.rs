@@ -110,7 +110,13 @@ pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Fa
     let request = request(here, arguments)?;
     let begin = std::time::Instant::now();
     let world = here.world()?;
-    let built = platform::build::build(&world, &request, &|event| here.screen.event(event))?;
+    let built = platform::build::build(&world, &request, &|event| here.screen.event(event));
+    // A buildpack's own words for a full disk can be anything.
+    let built = built.map_err(|error| match platform::housekeeping::is_full(&world.store) {
+        true => Failure::from(error)
+            .hint("the disk of the store is full: `packlight prune`, or `--store DIR` elsewhere"),
+        false => Failure::from(error),
+    })?;
     if arguments.timings {
         here.screen.timings(begin.elapsed());
     }

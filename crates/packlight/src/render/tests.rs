@@ -208,3 +208,11 @@ fn sizes_are_short() {
     let shown: Vec<_> = [0, 999, 1000, 29_512_345, 5_000_000_000].into_iter().map(bytes).collect();
     assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "29.5 MB", "5.0 GB"]);
 }
+
+#[test]
+fn what_a_terminal_would_obey_is_shown_and_not_said() {
+    let (screen, err, _) = text_screen(Styles::PLAIN, Volume::Normal);
+    screen.event(Event::Notice { text: "the link \u{1b}[31mred leads out".into() });
+    let text = err.text();
+    assert!(text.contains("the link \u{fffd}[31mred") && !text.contains('\u{1b}'), "{text}");
+}

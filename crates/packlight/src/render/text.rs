@@ -14,6 +14,12 @@ use std::time::Duration;
 /// How many lines a quiet build keeps, to be shown when it fails.
 const KEPT: usize = 60;
 
+/// Names of files and words of others may hold what a terminal would obey.
+fn visible(text: &str) -> String {
+    let shown = |it: char| if it.is_control() && it != '\n' { '\u{fffd}' } else { it };
+    text.chars().map(shown).collect()
+}
+
 /// What became of one image.
 fn one_image(rebased: &Rebased) -> String {
     let what = match &rebased.outcome {
@@ -64,16 +70,16 @@ impl Text {
                 let prefix = self.style.dim(&format!("[{}]", short(buildpack)));
                 self.inside(&format!("{prefix} {text}"));
             }
-            Event::Notice { text } => self.inside(text),
+            Event::Notice { text } => self.inside(&visible(text)),
             Event::Warning { text } => {
                 let word = self.style.yellow("warning:");
-                self.inside(&format!("{word} {text}"));
+                self.inside(&format!("{word} {}", visible(text)));
             }
             Event::Unchanged => self.inside(
                 "nothing has changed since the last build, whose image stands (--clear-cache builds anew)",
             ),
             Event::Detected { buildpack } => self.inside(buildpack),
-            Event::Rebased { rebased } => self.inside(&one_image(rebased)),
+            Event::ImageRebased { rebased } => self.inside(&one_image(rebased)),
             Event::Sending { layers, of, bytes: count } => {
                 self.inside(&format!("sending {layers} of {of} layers, {}", bytes(*count)));
             }

@@ -1,8 +1,9 @@
 //! What a build is asked.
 
-use crate::builder::Choice;
+use crate::builder::{Choice, Named};
 use crate::output::Output;
 use crate::source::LEFT_OUT;
+use cnb::project::Project;
 use oci::ImageName;
 use sandbox::{Access, Mount, Network};
 use std::path::PathBuf;
@@ -105,11 +106,12 @@ impl BuildRequest {
     }
 
     /// What of the source is left out by default.
-    pub(crate) fn left_out(&self) -> &'static [&'static str] {
-        match self.builder.builder {
-            None => LEFT_OUT,
+    pub(crate) fn left_out(&self, project: &Project) -> &'static [&'static str] {
+        let by_project = self.builder.named == Named::Nothing && project.builder.is_some();
+        match self.builder.builder.is_some() || by_project {
+            false => LEFT_OUT,
             // As `pack` would put it.
-            Some(_) => &[],
+            true => &[],
         }
     }
 

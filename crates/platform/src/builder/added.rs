@@ -3,7 +3,7 @@
 //! Nothing is rebuilt: a folder is mounted, and the layers of a package are laid over the builder's.
 
 use super::own::mount;
-use super::{Builder, Choice, Origin};
+use super::{Builder, Choice, Origin, described};
 use crate::event::Events;
 use crate::images::{self, ImageError, Source};
 use crate::room::inside;
@@ -11,6 +11,7 @@ use crate::trees::{self, Trees};
 use crate::world::World;
 use cnb::order::{Group, Member};
 use cnb::package::{PACKAGE_METADATA, PackageMetadata};
+use cnb::project::Script;
 use lifecycle::{Catalogue, CatalogueError, Dir, Kind};
 use oci::NameError;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,15 @@ pub enum Added {
     InBuilder(String, String),
     /// The builder's own order.
     Order,
+    /// One that `project.toml` has in line.
+    Inline {
+        /// Its id.
+        id: String,
+        /// Its version; empty: none was given.
+        version: String,
+        /// What it does.
+        script: Script,
+    },
 }
 
 /// A buildpack that cannot be added.
@@ -35,9 +45,7 @@ pub enum AddedError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// It is of a kind that is not there yet.
-    #[error(
-        "{0}: {1} are not there yet; give a folder, a .cnb file, an image or the id of one in the builder"
-    )]
+    #[error("not yet: {1} ({0}); give a folder, a .cnb file, an image or the id of one in the builder")]
     NotYet(String, &'static str),
     /// The package cannot be had.
     #[error("the buildpack {name} cannot be had")]
@@ -56,6 +64,9 @@ pub enum AddedError {
     /// The store could not do its part.
     #[error(transparent)]
     Store(#[from] oci::StoreError),
+    /// An inline buildpack cannot be written.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
 }
 
 impl Added {
@@ -138,11 +149,12 @@ fn place(
     let member = |id: String, version: String| Member { id, version, optional: false };
     match added {
         Added::InBuilder(id, version) => Ok(member(id.clone(), version.clone())),
-        Added::Folder(path) => {
-            let (dir, id, version) = folder(path)?;
-            builder.mounts.push(mount(&dir));
-            builder.catalogue.put_first(Kind::Buildpack, &cnb::id::escape(&id), &version, dir);
-            Ok(member(id, version))
+        Added::Folder(path) => put_folder(builder, path),
+        Added::Inline { id, version, script } => {
+            let version = if version.is_empty() { "0.0.0" } else { version.as_str() };
+            let (scratch, dir) = described::written(&world.store, (id, version), script)?;
+            builder.scratch.push(scratch);
+            put_folder(builder, &dir)
         }
         Added::Package(source) => {
             let name = source.to_string();
@@ -165,6 +177,13 @@ fn place(
         }
         Added::Order => Ok(Member::default()),
     }
+}
+
+fn put_folder(builder: &mut Builder, path: &Path) -> Result<Member, AddedError> {
+    let (dir, id, version) = folder(path)?;
+    builder.mounts.push(mount(&dir));
+    builder.catalogue.put_first(Kind::Buildpack, &cnb::id::escape(&id), &version, dir);
+    Ok(Member { id, version, optional: false })
 }
 
 /// A folder with a buildpack: where it is seen, its id and its version.
@@ -225,7 +244,7 @@ mod tests {
         assert!(matches!(parse("docker://team/pack:1").unwrap(), Added::Package(Source::Registry(_))));
         let pinned = format!("team/pack@sha256:{}", "0".repeat(64));
         assert!(matches!(parse(&pinned).unwrap(), Added::Package(Source::Registry(_))));
-        assert!(parse("https://example.com/a.tgz").unwrap_err().to_string().contains("not there yet"));
+        assert!(parse("https://example.com/a.tgz").unwrap_err().to_string().starts_with("not yet: "));
     }
 
     #[test]

@@ -118,6 +118,7 @@ pub(super) fn from_image(
         user,
         build_config,
         run_image: Some(run_image),
+        scratch: Vec::new(),
         trees,
     })
 }

@@ -34,6 +34,7 @@ pub(super) fn own(world: &World) -> Result<Builder, CatalogueError> {
         env: base_env(),
         build_config: None,
         run_image: None,
+        scratch: Vec::new(),
     })
 }
 

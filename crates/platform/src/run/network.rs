@@ -192,8 +192,16 @@ fn local_services(env: &[(String, String)]) -> BTreeSet<u16> {
         let (host, port) = host.rsplit_once(':')?;
         ["localhost", "127.0.0.1", "[::1]"].contains(&host).then(|| port.parse().ok()).flatten()
     };
-    env.iter().filter_map(|(_, value)| of(value)).collect()
+    // What an exporter takes when nobody names an endpoint.
+    let exports = |(name, value): &(String, String)| {
+        name.starts_with("OTEL_") && name.ends_with("_EXPORTER") && value.contains("otlp")
+    };
+    let default = env.iter().any(exports).then_some(OTLP_HTTP);
+    env.iter().filter_map(|(_, value)| of(value)).chain(default).collect()
 }
+
+/// <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>
+const OTLP_HTTP: u16 = 4318;
 
 /// A program of the user's `PATH`.
 fn program(env: &Environment, name: &str) -> Option<std::path::PathBuf> {
@@ -219,6 +227,8 @@ mod tests {
             ("PORT", "8000"),
         ]);
         assert_eq!(local_services(&env).into_iter().collect::<Vec<_>>(), [4318, 5432, 6379]);
+        let of = |value: &str| local_services(&pairs(&[("OTEL_TRACES_EXPORTER", value)])).into_iter().next();
+        assert_eq!((of("otlp"), of("console")), (Some(4318), None));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use clap::{Args, ValueEnum};
 use platform::Access;
-use platform::build::{Added, Choice, Volume};
+use platform::build::{Added, Choice, Named, Volume};
 use platform::images::{PullPolicy, Source};
 use platform::isolation::Foreign;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 #[command(next_help_heading = "Another builder")]
 pub(super) struct BuilderArguments {
     /// Build with this builder: an image's name, docker:NAME (of the engine), oci:DIR, oci-archive:FILE or
-    /// docker-archive:FILE [default: Packlight's own]
+    /// docker-archive:FILE; `packlight` is Packlight's own [default: project.toml's, else Packlight's own]
     #[arg(long, short = 'B', value_name = "BUILDER")]
     builder: Option<String>,
     /// The run image, in place of the builder's
@@ -50,6 +50,9 @@ enum Pull {
     Never,
 }
 
+/// The name of Packlight's own builder.
+const OWN: &str = "packlight";
+
 impl BuilderArguments {
     pub(super) fn choice(&self, default_registry: &str) -> Result<Choice, Failure> {
         let source = |text: &String| Source::parse(text, default_registry);
@@ -57,7 +60,8 @@ impl BuilderArguments {
             list.iter().map(|it| Added::parse(it, default_registry).map_err(Failure::from)).collect()
         };
         Ok(Choice {
-            builder: self.builder.as_ref().map(source).transpose()?,
+            named: if self.builder.is_some() { Named::Builder } else { Named::Nothing },
+            builder: self.builder.as_ref().filter(|it| *it != OWN).map(source).transpose()?,
             run_image: self.run_image.as_ref().map(source).transpose()?,
             buildpacks: added(&self.buildpack)?,
             pre: added(&self.pre_buildpack)?,
