@@ -64,6 +64,7 @@ const WRITES_FILES: &[(&str, &str)] = &[
     ("crates/oci/src/store/open.rs", "a new store, under another name first"),
     ("crates/platform/src/base/composition.rs", "a new base, under another name first"),
     ("crates/platform/src/build/handover.rs", "what one build is handed, in its scratch directory"),
+    ("crates/platform/src/builder/described.rs", "a buildpack in line, in a scratch directory"),
     ("crates/platform/src/payload.rs", "the payload is unpacked beside its final name"),
     ("crates/platform/src/bin/append-payload.rs", "the executable, under another name first"),
     ("crates/sandbox/src/ids.rs", "files of /proc"),
