@@ -79,6 +79,13 @@ fn a_fleet_is_put_on_a_newer_base_without_moving_a_layer() {
     let config = say(Command::new("skopeo").args(["inspect", "--config", &to])).ok().out;
     assert!(config.contains("/cnb/process/web") && config.contains("localhost"), "{config}");
 
+    let inspected = say(&mut packlight(["inspect", &second, "--format", "json"])).ok().out;
+    assert!(
+        inspected.contains("\"packlight/python\"")
+            && inspected.contains(&format!("\"run-image\":\"{base}\"")),
+        "{inspected}"
+    );
+
     // The image of the store is another one, until it is rebased too.
     let in_store = say_ok(&["rebase", &first]);
     assert!(in_store.contains("1 rebased"), "{in_store}");
