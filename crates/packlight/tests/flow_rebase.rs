@@ -29,6 +29,13 @@ fn blobs(registry: &Registry) -> usize {
     say(Command::new("find").arg(data).args(["-name", "data", "-size", "+100k"])).ok().out.lines().count()
 }
 
+/// An earlier run of this test in the same store has given the bases names of a registry that is gone.
+fn forget_names() {
+    for base in std::fs::read_dir(shared_store().join("bases")).into_iter().flatten() {
+        let _ = std::fs::remove_file(base.unwrap().path().join("name"));
+    }
+}
+
 /// An app with one more Debian package, so that its base is another: as good as the same base of another day.
 fn app_on_a_newer_base() -> tempfile::TempDir {
     let app = plain_app();
@@ -39,6 +46,7 @@ fn app_on_a_newer_base() -> tempfile::TempDir {
 
 #[test]
 fn a_fleet_is_put_on_a_newer_base_without_moving_a_layer() {
+    forget_names();
     let registry = Registry::start();
     let (base, first, second) =
         (registry.name("base:1"), registry.name("team/one"), registry.name("team/two:v1"));
