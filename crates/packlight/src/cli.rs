@@ -1,6 +1,6 @@
 //! Everything that can be asked on the command line; what a verb takes is in its own file of `commands/`.
 
-use crate::commands::{base, build, exit_codes, images, prune, rebase, rm, run, store};
+use crate::commands::{base, build, exit_codes, images, inspect, prune, rebase, rm, run, store};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -102,6 +102,8 @@ pub(crate) enum Command {
     /// List the images of the store
     #[command(visible_alias = "ls")]
     Images(images::Arguments),
+    /// Show what an image or a builder says of itself, without fetching a layer
+    Inspect(inspect::Arguments),
     /// Take names away from images; `prune` then frees the space
     Rm(rm::Arguments),
     /// Free what nothing uses any more

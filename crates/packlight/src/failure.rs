@@ -5,6 +5,7 @@
 use crate::exit_code::ExitCode;
 use platform::base::{BaseError, PushError, UpdateError};
 use platform::build::{AddedError, BuildError, BuilderError};
+use platform::images::ImageError;
 use platform::rebase::MatchError;
 use platform::run::RunError;
 use platform::world::WorldError;
@@ -89,6 +90,17 @@ impl From<PushError> for Failure {
             PushError::Store(error) => error.into(),
             PushError::Registry(_) => Self::of(ExitCode::OUTPUT, &error),
             other => Self::of(ExitCode::USAGE, &other),
+        }
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::World(error) => (*error).into(),
+            ImageError::Store(error) => error.into(),
+            ImageError::Name(error) => error.into(),
+            other => Self::of(ExitCode::GENERAL, &other),
         }
     }
 }

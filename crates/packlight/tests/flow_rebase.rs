@@ -29,6 +29,13 @@ fn blobs(registry: &Registry) -> usize {
     say(Command::new("find").arg(data).args(["-name", "data", "-size", "+100k"])).ok().out.lines().count()
 }
 
+/// An earlier run of this test in the same store has given the bases names of a registry that is gone.
+fn forget_names() {
+    for base in std::fs::read_dir(shared_store().join("bases")).into_iter().flatten() {
+        let _ = std::fs::remove_file(base.unwrap().path().join("name"));
+    }
+}
+
 /// An app with one more Debian package, so that its base is another: as good as the same base of another day.
 fn app_on_a_newer_base() -> tempfile::TempDir {
     let app = plain_app();
@@ -39,6 +46,7 @@ fn app_on_a_newer_base() -> tempfile::TempDir {
 
 #[test]
 fn a_fleet_is_put_on_a_newer_base_without_moving_a_layer() {
+    forget_names();
     let registry = Registry::start();
     let (base, first, second) =
         (registry.name("base:1"), registry.name("team/one"), registry.name("team/two:v1"));
@@ -78,6 +86,13 @@ fn a_fleet_is_put_on_a_newer_base_without_moving_a_layer() {
     say(Command::new("skopeo").args(["copy", "-q", "--src-tls-verify=false", &from, &to])).ok();
     let config = say(Command::new("skopeo").args(["inspect", "--config", &to])).ok().out;
     assert!(config.contains("/cnb/process/web") && config.contains("localhost"), "{config}");
+
+    let inspected = say(&mut packlight(["inspect", &second, "--format", "json"])).ok().out;
+    assert!(
+        inspected.contains("\"packlight/python\"")
+            && inspected.contains(&format!("\"run-image\":\"{base}\"")),
+        "{inspected}"
+    );
 
     // The image of the store is another one, until it is rebased too.
     let in_store = say_ok(&["rebase", &first]);

@@ -10,6 +10,7 @@ pub mod error;
 pub mod event;
 pub mod housekeeping;
 pub mod images;
+pub mod inspect;
 pub mod isolation;
 pub mod lock;
 mod machine;

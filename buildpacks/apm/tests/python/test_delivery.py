@@ -120,6 +120,17 @@ class Delivery(AgentTest):
         self.assertEqual(process.returncode, -signal.SIGTERM)
         self.assertRegex(err, "packlight: .* (were not sent|not sent within|could not be sent)")
 
+    def test_a_server_and_its_workers_share_the_deadline(self):
+        with socket.socket() as hole:
+            hole.bind(("127.0.0.1", 0))
+            hole.listen()
+            url = f"http://127.0.0.1:{hole.getsockname()[1]}"
+            process, port = self.gunicorn("-w", "2", OTEL_EXPORTER_OTLP_ENDPOINT=url, OTEL_BSP_SCHEDULE_DELAY=600_000)
+            self.ask(port, "/1")
+            _, err = self.end(process)
+        self.assertIn("not sent within 1 s", err)
+        self.assertNotIn("not sent within 2 s", err)
+
     def test_sigterm_flushes_and_then_ends_as_without_the_agent(self):
         sink = self.sink()
         self.write("script.py", ONE_REQUEST + "print('ready', flush=True)\nimport time\ntime.sleep(600)\n")

@@ -4,6 +4,7 @@ pub(crate) mod base;
 pub(crate) mod build;
 pub(crate) mod exit_codes;
 pub(crate) mod images;
+pub(crate) mod inspect;
 pub(crate) mod prune;
 pub(crate) mod rebase;
 pub(crate) mod rm;
@@ -28,6 +29,7 @@ pub(crate) fn run(cli: &Cli, screen: &Screen, env: Environment) -> Result<ExitCo
         Command::Run(arguments) => run::run(&here, arguments),
         Command::Images(arguments) => images::run(&here, arguments),
         Command::Rm(arguments) => rm::run(&here, arguments),
+        Command::Inspect(arguments) => inspect::run(&here, arguments),
         Command::Prune(arguments) => prune::run(&here, arguments),
         Command::Rebase(arguments) => rebase::run(&here, arguments),
         Command::Store(arguments) => store::run(&here, arguments),
