@@ -1,6 +1,6 @@
 # What can be done here. `make` alone prints the list; each recipe is a line or a script in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help setup build payload dist demo test test-peers lint docs bench clean
+.PHONY: help setup build payload dist demo test test-peers lint fuzz docs bench clean
 
 help: ## this list
 	@echo "Packlight: source in, observable image out."
@@ -34,6 +34,10 @@ test-peers: ## the specification's cases, and our lifecycle under pack and besid
 
 lint: ## formatting and lints
 	@tools/test.sh lint
+
+fuzz: ## throw bytes at every parser of foreign files, SECONDS_EACH=60 of each; TARGETS="a b" for some of them
+	@tools/setup.sh fuzz
+	@tools/fuzz.sh $(TARGETS)
 
 docs: ## the documentation of the code, in target/doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps

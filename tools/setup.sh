@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# tools/setup.sh [demo|test|peers|bench]: checks what the machine needs, says what is missing, and installs that (and
+# tools/setup.sh [demo|test|peers|bench|fuzz]: checks what the machine needs, says what is missing, and installs that (and
 # nothing else) with apt. `demo` is enough to build and use Packlight; `test` (the default) adds the engine and the
 # tools that the tests compare with; `peers` adds what other implementations are built with; `bench` adds the benchmarks' peers.
+# `fuzz` is `demo` and the fuzzer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-test}
+tests() { [ "$purpose" != demo ] && [ "$purpose" != fuzz ]; }
 
 fail() { printf 'setup: %s\n' "$@" >&2; exit 1; }
 
@@ -18,7 +20,7 @@ if [ -z "$have" ] || [ "$(printf '%s\n' "$wanted" "$have" | sort -V | head -n1)"
     fail "Rust $wanted or later is needed (${have:-none} found). With rustup:" \
          "    sudo apt-get install rustup && rustup default stable        # or rustup update"
 fi
-if [ "$purpose" != demo ]; then
+if tests; then
     for component in rustfmt:rustfmt clippy:cargo-clippy; do
         command -v "${component#*:}" >/dev/null || fail "${component%:*} is needed: rustup component add ${component%:*}"
     done
@@ -42,7 +44,7 @@ need cc gcc "the linker"
 need git git "an image says which commit it was built from"
 need curl curl "the demo asks the app with it"
 [ -e /etc/ssl/certs/ca-certificates.crt ] || need ca-certificates.crt ca-certificates "HTTPS needs to know whom to trust"
-if [ "$purpose" != demo ]; then
+if tests; then
     need dockerd docker.io "tests run built images under a real engine, started for them alone"
     need docker "$(docker_client)" "tests run built images with it"
     need iptables iptables "dockerd wants to find it"
@@ -73,8 +75,23 @@ if [ "$purpose" = bench ]; then
     need /usr/bin/time time "peak memory"
 fi
 
+fuzzer=
+if [ "$purpose" = fuzz ]; then
+    need c++ g++ "the fuzzer, libFuzzer, is C++"
+    if ! command -v cargo-fuzz >/dev/null; then
+        fuzzer=missing
+        echo "setup: cargo-fuzz   is missing: it builds and starts the fuzz targets (crate cargo-fuzz, into ${CARGO_HOME:-~/.cargo}/bin)"
+    fi
+fi
+# cargo-fuzz is no package of the system: cargo builds it.
+done_with() {
+    if [ -n "$fuzzer" ]; then run cargo install --locked cargo-fuzz; fi
+    echo "setup: $1"
+}
+run() { echo "setup: running: $*"; "$@"; }
+
 if [ ${#missing[@]} = 0 ]; then
-    echo "setup: everything is here (Rust $have)"
+    done_with "everything is here (Rust $have)"
     exit 0
 fi
 mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
@@ -84,7 +101,6 @@ if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null || fail "please run as root: apt-get install --no-install-recommends ${missing[*]}"
     root=(sudo)
 fi
-run() { echo "setup: running: $*"; "$@"; }
 run "${root[@]}" apt-get update -q
 run "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
-echo "setup: done"
+done_with "done"

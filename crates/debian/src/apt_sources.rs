@@ -98,9 +98,9 @@ fn add(listed: Listed<'_>, etc_apt: &Path, found: &mut Vec<AptSource>) {
     if let Some(path) = url.strip_prefix("mirror+file:") {
         let path = etc_apt.join(path.trim_start_matches("//"));
         let Ok(text) = fs::read_to_string(path) else { return };
-        for url in
-            text.lines().filter_map(|line| line.split_whitespace().next()).filter(|url| !url.starts_with('#'))
-        {
+        // A list in a list is none of apt's, and one that names itself would have no end.
+        let plain = |url: &&str| !url.starts_with('#') && !url.starts_with("mirror+");
+        for url in text.lines().filter_map(|line| line.split_whitespace().next()).filter(plain) {
             add(Listed { url, ..listed }, etc_apt, found);
         }
         return;
@@ -157,6 +157,16 @@ mod tests {
                 (SourceKind::Security, "https://cache.test/sec".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn a_list_of_mirrors_is_read_and_one_that_names_itself_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("sources.list"), "deb mirror+file:mirrors trixie main\n").unwrap();
+        let mirrors = "# near\nhttp://one.test/debian priority:1\nmirror+file:mirrors\n";
+        fs::write(folder.path().join("mirrors"), mirrors).unwrap();
+        let found: Vec<_> = apt_sources(folder.path()).into_iter().map(|source| source.url).collect();
+        assert_eq!(found, ["http://one.test/debian"]);
     }
 
     #[test]

@@ -53,6 +53,14 @@ struct Member {
     size: u64,
 }
 
+/// The most memory, in KiB, that unpacking an `.xz` may take, whatever it asks for: `xz -9` takes 65 MiB.
+const XZ_LIMIT: u32 = 100 << 10;
+
+/// What an `.xz` holds.
+pub(crate) fn unxz<R: Read>(compressed: R) -> lzma_rust2::XzReader<R> {
+    lzma_rust2::XzReader::new_mem_limit(compressed, true, XZ_LIMIT)
+}
+
 /// A control archive larger than this is not one.
 const CONTROL_LIMIT: u64 = 16 << 20;
 
@@ -102,7 +110,7 @@ impl Deb {
         match method {
             "" => Ok(Box::new(bytes)),
             ".gz" => Ok(Box::new(flate2::bufread::GzDecoder::new(bytes))),
-            ".xz" => Ok(Box::new(lzma_rust2::XzReader::new(bytes, true))),
+            ".xz" => Ok(Box::new(unxz(bytes))),
             other => Err(DebError::Compression {
                 path: self.path.clone(),
                 member: member.name.clone(),
@@ -148,4 +156,54 @@ fn members(path: &Path) -> Result<Vec<Member>, DebError> {
         at += size + size % 2;
     }
     Ok(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The checksum of an `.xz` file's headers.
+    fn crc32(bytes: &[u8]) -> [u8; 4] {
+        let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+        let crc = bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step));
+        (!crc).to_le_bytes()
+    }
+
+    /// An `.xz` of one byte, whose header asks for a dictionary of the size that this property stands for.
+    fn xz(dictionary: u8) -> Vec<u8> {
+        let flags = [0, 0];
+        let block = [2, 0, 0x21, 1, dictionary, 0, 0, 0];
+        let data = [1, 0, 0, b'x', 0, 0, 0, 0];
+        // The block's size without its padding, and that of its contents.
+        let index = [0, 1, 17, 1];
+        let footer = [1, 0, 0, 0, 0, 0];
+        [
+            &b"\xfd7zXZ\0"[..],
+            &flags,
+            &crc32(&flags),
+            &block,
+            &crc32(&block),
+            &data,
+            &index,
+            &crc32(&index),
+            &crc32(&footer),
+            &footer,
+            b"YZ",
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn a_dictionary_without_bound_is_refused() {
+        let read = |dictionary| {
+            let mut text = Vec::new();
+            unxz(&*xz(dictionary)).read_to_end(&mut text).map(|_| text)
+        };
+        // 64 MiB, as `xz -9` asks for; then 128 MiB and 4 GiB.
+        assert_eq!(read(28).unwrap(), b"x");
+        for dictionary in [30, 40] {
+            let error = read(dictionary).unwrap_err().to_string();
+            assert!(error.contains("mem_limit"), "{error}");
+        }
+    }
 }

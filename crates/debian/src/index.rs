@@ -206,13 +206,13 @@ fn judge(
 }
 
 /// `Sat, 21 Nov 2026 09:15:44 UTC`
-fn parse_date(date: &str) -> Option<Timestamp> {
+pub(crate) fn parse_date(date: &str) -> Option<Timestamp> {
     let date = date.trim().replace("UTC", "+0000");
     jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(&date).ok()
 }
 
 /// SHA-256 and size of a file, from the signed list.
-fn listed(index: &str, name: &str) -> Option<(String, u64)> {
+pub(crate) fn listed(index: &str, name: &str) -> Option<(String, u64)> {
     let files = Paragraph(index).get("SHA256")?;
     files.lines().find_map(|line| {
         let mut words = line.split_whitespace();

@@ -14,6 +14,8 @@ mod effects;
 mod event;
 mod fetch;
 mod finish;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod index;
 mod leave_out;
 mod lock;

@@ -65,7 +65,7 @@ const KEPT: &[&str] = &[
 /// Reads a `Packages.xz` and keeps the fields of [`KEPT`], a line at a time: the whole would be fifty megabytes.
 pub(crate) fn slim(compressed: impl std::io::Read) -> Result<String, std::io::Error> {
     use std::io::{BufRead as _, BufReader, Read as _};
-    let reader = lzma_rust2::XzReader::new(BufReader::new(compressed), true);
+    let reader = crate::deb::unxz(BufReader::new(compressed));
     let mut reader = BufReader::with_capacity(256 * 1024, reader.take(PACKAGES_LIMIT));
     let mut text = String::new();
     let mut line = Vec::new();

@@ -299,3 +299,18 @@ macro_rules! canonical_json {
     )*};
 }
 canonical_json!(Manifest, Index, ImageConfig);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_not_known_is_written_back_as_it_was_read() {
+        let text = r#"{"schemaVersion":2,"manifests":[],"x":184467.2198528525807}"#;
+        let index: Index = serde_json::from_str(text).unwrap();
+        let printed = index.to_json().unwrap();
+        // The double that is nearest; serde_json's quicker way of reading ends beside it.
+        assert!(String::from_utf8_lossy(&printed).contains(r#""x":184467.21985285258"#));
+        assert_eq!(serde_json::from_slice::<Index>(&printed).unwrap(), index);
+    }
+}

@@ -137,9 +137,9 @@ impl Image {
         self.manifest.config.digest
     }
 
-    /// The bytes that its layers take up, compressed.
+    /// The bytes that its layers take up, compressed. A manifest may claim more than there can be.
     pub fn size(&self) -> u64 {
-        self.manifest.layers.iter().map(|layer| layer.size).sum()
+        self.manifest.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.size))
     }
 
     /// The digests of the tars, base first.
@@ -227,5 +227,23 @@ fn oci_type(media_type: &str) -> &str {
         media_type::DOCKER_LAYER_GZIP => media_type::LAYER_GZIP,
         "application/vnd.docker.image.rootfs.diff.tar" => media_type::LAYER,
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_cannot_be_are_no_overflow() {
+        let layer = |text: &str| LayerRef {
+            diff_id: Digest::of(text),
+            digest: Digest::of(text),
+            size: u64::MAX,
+            media_type: media_type::LAYER.to_owned(),
+            history: Vec::new(),
+        };
+        let image = Image::new(ImageConfig::default(), &[layer("a"), layer("b")]).unwrap();
+        assert_eq!(image.size(), u64::MAX);
     }
 }

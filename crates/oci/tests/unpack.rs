@@ -267,6 +267,27 @@ fn a_damaged_tar_is_an_error() {
 }
 
 #[test]
+fn a_name_without_bound_is_refused_before_it_is_in_memory() {
+    let target = target();
+    std::fs::create_dir_all(&target.into).unwrap();
+    let rules = UnpackRules { ids: Ids::Caller, whiteouts: Whiteouts::Keep };
+    for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader] {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(1 << 40);
+        header.set_cksum();
+        // A reader that has no end: only who stops comes back from it.
+        let tar = std::io::Read::chain(&header.as_bytes()[..], std::io::repeat(b'x'));
+        let error = unpack_tar(tar, &target.into, rules).unwrap_err().to_string();
+        assert!(error.contains("longer than any program writes them"), "{error}");
+    }
+    // Files are as long as they like, also those that are left out.
+    let device = |tar: Tar| tar.entry(EntryType::Char, ("device", ""), 0o644, &"x".repeat(5 << 20));
+    device(Tar::default()).file("after", &"y".repeat(5 << 20)).unpack(&target.into, Whiteouts::Keep).unwrap();
+    assert_eq!(std::fs::metadata(target.into.join("after")).unwrap().len(), 5 << 20);
+}
+
+#[test]
 fn a_name_that_the_parser_would_cut_is_an_error_and_not_another_name() {
     let place = Place::new();
     let store = place.store();

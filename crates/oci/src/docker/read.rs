@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use super::{DockerError, Engine};
 use crate::{
     ContainerConfig, Digest, History, Image, ImageConfig, ImageName, LayerRef, docker_archive::tag_of,
-    layer_tar, media_type,
+    layer_tar, media_type, unpack::each_entry,
 };
 
 /// An image of an engine's.
@@ -173,22 +173,24 @@ fn pick(
     dir: &Path,
     found: &mut HashMap<Digest, NamedTempFile>,
 ) -> io::Result<()> {
-    let mut archive = tar::Archive::new(archive);
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        // No tar is shorter, and no document is one.
-        if !entry.header().entry_type().is_file() || entry.size() < 512 {
-            continue;
-        }
-        let mut blob = NamedTempFile::new_in(dir)?;
-        io::copy(&mut entry, &mut blob)?;
-        let tar = plain(blob, dir)?;
-        let digest = Digest::of_reader(tar.reopen()?)?;
-        if wanted.contains(&digest) {
-            found.insert(digest, tar);
-        }
-    }
-    Ok(())
+    each_entry(
+        archive,
+        |error| error,
+        |entry| {
+            // No tar is shorter, and no document is one.
+            if !entry.header().entry_type().is_file() || entry.size() < 512 {
+                return Ok(());
+            }
+            let mut blob = NamedTempFile::new_in(dir)?;
+            io::copy(entry, &mut blob)?;
+            let tar = plain(blob, dir)?;
+            let digest = Digest::of_reader(tar.reopen()?)?;
+            if wanted.contains(&digest) {
+                found.insert(digest, tar);
+            }
+            Ok(())
+        },
+    )
 }
 
 /// The blob as it is, or what it was before it was compressed.

@@ -11,7 +11,9 @@ use serde::Deserialize;
 
 use super::{ImportError, Wanted, document, json, layout};
 use crate::{
-    Image, ImageConfig, ImageName, LayerRef, Scratch, Store, image::histories, unpack::decompressed,
+    Image, ImageConfig, ImageName, LayerRef, Scratch, Store,
+    image::histories,
+    unpack::{decompressed, each_entry},
 };
 
 /// Reads an image of an archive into the store; it gets no name there. Layers that are not compressed in the archive
@@ -104,25 +106,30 @@ impl Files {
         let wrong = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", place.display()));
         let mut files = Self { scratch: store.scratch()?, links: BTreeMap::new() };
         let tar = decompressed(BufReader::with_capacity(1 << 16, tar)).map_err(wrong)?;
-        for entry in tar::Archive::new(tar).entries().map_err(wrong)? {
-            let mut entry = entry.map_err(wrong)?;
-            let path = entry.path().map_err(wrong)?.into_owned();
-            let Some(path) = plain(&path) else { continue };
-            match entry.header().entry_type() {
-                tar::EntryType::Regular | tar::EntryType::Continuous => {
-                    let to = files.scratch.path().join(&path);
-                    fs_err::create_dir_all(to.parent().unwrap_or(files.scratch.path()))?;
-                    store.write_scratch(&mut entry, &to)?;
+        each_entry(
+            tar,
+            |error| ImportError::Io(wrong(error)),
+            |entry| {
+                let path = entry.path().map_err(wrong)?.into_owned();
+                let Some(path) = plain(&path) else { return Ok(()) };
+                match entry.header().entry_type() {
+                    tar::EntryType::Regular | tar::EntryType::Continuous => {
+                        let to = files.scratch.path().join(&path);
+                        fs_err::create_dir_all(to.parent().unwrap_or(files.scratch.path()))?;
+                        store.write_scratch(entry, &to)?;
+                    }
+                    tar::EntryType::Symlink | tar::EntryType::Link => {
+                        let target = entry.link_name().map_err(wrong)?.unwrap_or_default().into_owned();
+                        let is_hard = entry.header().entry_type() == tar::EntryType::Link;
+                        let from =
+                            if is_hard { Path::new("") } else { path.parent().unwrap_or(Path::new("")) };
+                        files.links.insert(path.clone(), from.join(target));
+                    }
+                    _ => {}
                 }
-                tar::EntryType::Symlink | tar::EntryType::Link => {
-                    let target = entry.link_name().map_err(wrong)?.unwrap_or_default().into_owned();
-                    let is_hard = entry.header().entry_type() == tar::EntryType::Link;
-                    let from = if is_hard { Path::new("") } else { path.parent().unwrap_or(Path::new("")) };
-                    files.links.insert(path.clone(), from.join(target));
-                }
-                _ => {}
-            }
-        }
+                Ok(())
+            },
+        )?;
         Ok(files)
     }
 

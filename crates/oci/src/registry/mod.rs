@@ -12,6 +12,8 @@ mod credentials;
 mod download;
 mod error;
 mod event;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod helper;
 mod list;
 mod manifests;

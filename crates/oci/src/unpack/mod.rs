@@ -8,6 +8,7 @@
 
 mod at;
 mod compression;
+mod entries;
 mod part;
 
 use std::{
@@ -29,9 +30,10 @@ use rustix::{
     },
     io::Errno,
 };
-use tar::{Archive, Entry, EntryType};
+use tar::{Entry, EntryType};
 
 pub(crate) use compression::decompressed;
+pub(crate) use entries::each_entry;
 pub use part::{PartError, layer_tar, unpack_part};
 
 use at::{clean, in_root, make_gone, make_opaque, names_in, open_directory, remove, set_link_meta, set_meta};
@@ -126,18 +128,15 @@ pub fn unpack_beneath(
         dirs: BTreeMap::new(),
         own: HashSet::new(),
     };
-    let mut archive = Archive::new(reader);
-    for entry in archive.entries().map_err(|source| UnpackError::Archive { source })? {
-        let mut entry = entry.map_err(|source| UnpackError::Archive { source })?;
+    let broken = |source| UnpackError::Archive { source };
+    each_entry(reader, broken, |entry| {
         // The parser takes a line end in a record's value for the record's end; better no name than a wrong one.
-        for record in
-            entry.pax_extensions().map_err(|source| UnpackError::Archive { source })?.into_iter().flatten()
-        {
-            record.map_err(|source| UnpackError::Archive { source })?;
+        for record in entry.pax_extensions().map_err(broken)?.into_iter().flatten() {
+            record.map_err(broken)?;
         }
         let path = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
-        unpacker.entry(&path, &mut entry).map_err(|source| UnpackError::Entry { entry: path, source })?;
-    }
+        unpacker.entry(&path, entry).map_err(|source| UnpackError::Entry { entry: path, source })
+    })?;
     unpacker.finish()
 }
 

@@ -49,7 +49,8 @@ pub(crate) fn files() -> Vec<PathBuf> {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let built = folder == top && matches!(name.as_str(), "target" | "dist" | ".git");
+            let built = folder == top && matches!(name.as_str(), "target" | "dist" | ".git")
+                || folder == top.join("fuzz") && matches!(name.as_str(), "target" | "corpus" | "artifacts");
             if built || name == "__pycache__" || path.is_symlink() {
                 continue;
             }
