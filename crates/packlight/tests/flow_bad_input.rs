@@ -200,7 +200,7 @@ fn a_store_of_another_user_is_refused() {
     } else {
         Path::new("/usr")
     };
-    say(&mut packlight_on(path, ["images"])).fails(1, &["belongs to another user", "--store"]);
+    say(&mut packlight_on(path, ["images"])).fails(4, &["belongs to another user", "--store"]);
 }
 
 #[test]

