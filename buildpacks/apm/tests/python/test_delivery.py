@@ -174,12 +174,12 @@ def add(x, y):
     return x + y
 """)
         self.python(BARE, "import tasks\nfor n in range(6): tasks.add.delay(n, n)\n", PACKLIGHT_PYTHON_AGENT=None)
-        # It is not told to end: celery itself may hang when that comes while it replaces a child.
-        self.start(
+        process = self.start(
             BARE, "celery", "-A", "tasks", "worker", "-c", "1", C_FORCE_ROOT=1, OTEL_BSP_SCHEDULE_DELAY=600_000,
             OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=sink.url + "/v1/traces",
         )
         wait_for(lambda: len(sink.spans()) == 6, "the spans of six tasks")
+        self.end(process)
         self.assertEqual({span.name for span, _ in sink.spans()}, {"run/tasks.add"})
         self.assertEqual(len({resource["process.pid"] for _, resource in sink.spans()}), 3)
 
