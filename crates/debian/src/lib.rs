@@ -22,6 +22,7 @@ mod lock;
 mod names;
 mod near;
 mod packages;
+mod proxy;
 mod release;
 mod resolve;
 mod settle;

@@ -8,6 +8,7 @@ use fs_err as fs;
 use sha2::{Digest, Sha256};
 
 use crate::event::{Event, Kind};
+use crate::proxy::Ways;
 
 /// Base addresses of Debian mirrors, tried in order; `http://`, `https://` and `file://` work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,17 +108,12 @@ enum Failure {
 
 impl Client {
     pub(crate) fn new() -> Self {
-        let tls = ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build();
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_recv_response(Some(Duration::from_secs(30)))
-            .timeout_recv_body(Some(Duration::from_secs(900)))
-            .user_agent("packlight")
-            .tls_config(tls)
-            .build();
-        let connector = ureq::unversioned::transport::DefaultConnector::default();
-        Self { agent: ureq::Agent::with_parts(config, connector, crate::names::Names::default()) }
+        Self::through(ureq::Proxy::try_from_env())
+    }
+
+    pub(crate) fn through(proxy: Option<ureq::Proxy>) -> Self {
+        let ways = Ways::new(config(None));
+        Self { agent: ureq::Agent::with_parts(config(proxy), ways, crate::names::Names::default()) }
     }
 
     /// Reads a small file from the first mirror that has it; nothing is verified here.
@@ -212,6 +208,19 @@ impl Client {
         };
         Ok((Box::new(response.into_body().into_reader()), start))
     }
+}
+
+fn config(proxy: Option<ureq::Proxy>) -> ureq::config::Config {
+    let tls = ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build();
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(proxy)
+        .timeout_connect(Some(Duration::from_secs(10)))
+        .timeout_recv_response(Some(Duration::from_secs(30)))
+        .timeout_recv_body(Some(Duration::from_secs(900)))
+        .user_agent("packlight")
+        .tls_config(tls)
+        .build()
 }
 
 fn open_file(path: &Path, from: u64) -> Result<Opened, Failure> {
