@@ -52,6 +52,7 @@ if tests; then
     need docker-registry docker-registry "tests push to a real registry and pull from it"
     need htpasswd apache2-utils "tests log in at that registry"
     need openssl openssl "tests make certificates and sign tokens with it"
+    need redis-server redis-server "tests of celery need a broker"
     need zstd zstd "tests read layers that others have compressed"
     need skopeo skopeo "tests read what Packlight wrote with another's reader"
     need /usr/bin/python3 python3 "tests of the parts that are Python"

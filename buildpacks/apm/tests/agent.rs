@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// Environments: a name and what is installed. `layer` is what the build would put into the agent's layer.
 const VENVS: &[(&str, &[&str])] = &[
-    ("bare", &["flask==3.1.3", "gunicorn", "requests", "celery==5.7.0"]),
+    ("bare", &["flask==3.1.3", "gunicorn", "requests", "celery==5.7.0", "redis", "packaging"]),
     ("sdk120", &["flask==3.1.3", "opentelemetry-sdk==1.20.0", "opentelemetry-instrumentation-flask==0.41b0"]),
     ("sdk127", &["flask==3.1.3", "opentelemetry-sdk==1.27.0", "opentelemetry-instrumentation-flask==0.48b0"]),
     // This one also runs the tests: with Google's protobuf, which the agent does without.

@@ -97,10 +97,13 @@ impl Transport for Forwarded {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let output = self.inner.buffers().output();
-        let amount = match output.get(..amount).and_then(|bytes| addressed(bytes, &self.origin, &self.login)) {
+        let amount = match output.get(..amount).and_then(|bytes| addressed(bytes, &self.origin, &self.login))
+        {
             None => amount,
             Some(bytes) => {
-                let room = output.get_mut(..bytes.len()).ok_or_else(|| Error::Other("the address is too long".into()))?;
+                let room = output
+                    .get_mut(..bytes.len())
+                    .ok_or_else(|| Error::Other("the address is too long".into()))?;
                 room.copy_from_slice(&bytes);
                 bytes.len()
             }
@@ -177,7 +180,8 @@ mod tests {
     fn a_request_names_the_server_and_says_who_asks_the_proxy() {
         let head = b"GET /debian/x HTTP/1.1\r\nHost: deb.example\r\n\r\n";
         let proxy = Proxy::new("http://me:a%20b@proxy.example:3128").unwrap();
-        let said = addressed(head, &origin(&"http://deb.example/debian/x".parse().unwrap()), &login(&proxy)).unwrap();
+        let said = addressed(head, &origin(&"http://deb.example/debian/x".parse().unwrap()), &login(&proxy))
+            .unwrap();
         let wanted = "GET http://deb.example/debian/x HTTP/1.1\r\n\
                       Proxy-Authorization: Basic bWU6YSBi\r\nHost: deb.example\r\n\r\n";
         assert_eq!(String::from_utf8_lossy(&said), wanted);

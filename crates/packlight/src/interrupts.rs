@@ -1,24 +1,77 @@
-//! Signals that this program gets while an app runs: they are the app's.
+//! Signals that this program gets: while an app runs they are the app's; before, they end what is being done, with a word.
 
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::render::Screen;
 use platform::run::{Interrupt, Told};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Those that make sense for another process; what belongs to a terminal's job control stays as it is.
-const PASSED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+const HEARD: [(i32, &str); 6] = [
+    (SIGHUP, "SIGHUP"),
+    (SIGINT, "SIGINT"),
+    (SIGQUIT, "SIGQUIT"),
+    (SIGTERM, "SIGTERM"),
+    (SIGUSR1, "SIGUSR1"),
+    (SIGUSR2, "SIGUSR2"),
+];
 
-/// Tells of every signal from now on, on a thread of its own.
-pub(crate) fn pass_on(tell: impl Fn(Interrupt) + Send + 'static) -> Result<(), Failure> {
-    let mut signals = Signals::new(PASSED_ON)
-        .map_err(|error| Failure::new(ExitCode::RUN, &format!("signals cannot be heard: {error}")))?;
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            tell(Interrupt { signal, told: told(signal) });
+/// Whoever runs an app: is told of a signal, and says whether the app is there to get it.
+type App = Box<dyn Fn(Interrupt) -> bool + Send>;
+
+/// Who hears of signals.
+pub(crate) struct Interrupts {
+    app: Arc<Mutex<Option<App>>>,
+}
+
+impl Interrupts {
+    /// Listens from now on, on a thread of its own.
+    pub(crate) fn listen(screen: &Arc<Screen>) -> Self {
+        let app = Arc::<Mutex<Option<App>>>::default();
+        let (heard, screen) = (Arc::clone(&app), Arc::clone(screen));
+        let ignored = ignored();
+        let signals = HEARD.iter().map(|it| it.0).filter(|it| ignored & (1 << (it - 1)) == 0);
+        // Without, a signal does what it does to every program: it ends this one.
+        if let Ok(mut signals) = Signals::new(signals) {
+            std::thread::spawn(move || {
+                for signal in signals.forever() {
+                    let app = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                    let is_the_apps =
+                        app.as_ref().is_some_and(|tell| tell(Interrupt { signal, told: told(signal) }));
+                    if !is_the_apps {
+                        end(signal, &screen);
+                    }
+                }
+            });
         }
-    });
-    Ok(())
+        Self { app }
+    }
+
+    /// Signals are an app's from now on, once it runs.
+    pub(crate) fn pass_on(&self, tell: impl Fn(Interrupt) -> bool + Send + 'static) {
+        *self.app.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(tell));
+    }
+}
+
+/// Ends this program as the signal would have done unheard: whoever started it sees which one it was.
+fn end(signal: i32, screen: &Screen) {
+    let name = HEARD.iter().find(|it| it.0 == signal).map_or("", |it| it.1);
+    let code = ExitCode(u8::try_from(128 + signal).unwrap_or(u8::MAX));
+    let failure = Failure::new(code, &format!("ended by {name}"))
+        .hint("nothing is half written; what was complete is kept, and the same command goes on from there");
+    screen.interrupted(&failure);
+    if signal_hook::low_level::emulate_default_handler(signal).is_err() {
+        signal_hook::low_level::exit(i32::from(code.0));
+    }
+}
+
+/// The signals that whoever started this program wants ignored, as `nohup` does: they stay so.
+fn ignored() -> u64 {
+    let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|it| u64::from_str_radix(it.trim(), 16).ok()).unwrap_or_default()
 }
 
 /// A terminal sends Ctrl-C and Ctrl-\ to every process in the foreground, the app included.

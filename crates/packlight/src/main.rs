@@ -13,7 +13,9 @@ mod render;
 use clap::Parser as _;
 use cli::Cli;
 use exit_code::ExitCode;
+use interrupts::Interrupts;
 use render::Screen;
+use std::sync::Arc;
 
 fn main() -> std::process::ExitCode {
     // A sandbox's runner is this same program, started again: before anything else can happen in it.
@@ -24,8 +26,9 @@ fn main() -> std::process::ExitCode {
         Err(error) => return answer(&error).into(),
     };
     let env = std::env::vars_os().collect();
-    let screen = Screen::new(&cli.globals(), &env);
-    match commands::run(&cli, &screen, env) {
+    let screen = Arc::new(Screen::new(&cli.globals(), &env));
+    let interrupts = Interrupts::listen(&screen);
+    match commands::run(&cli, &screen, &interrupts, env) {
         Ok(code) => code.into(),
         Err(failure) => screen.failed(&failure).into(),
     }

@@ -108,6 +108,40 @@ fn a_hangup_is_passed_on_and_does_not_end_the_app() {
     assert_eq!(app.stop("TERM").0, Some(137));
 }
 
+#[test]
+fn a_signal_that_comes_before_the_app_ends_the_command_with_a_word() {
+    let (store, app) = (tempfile::tempdir().unwrap(), plain_app());
+    let build = ["--quiet", "build", "flow-early", "--output", "store", "--path"];
+    say(packlight_on(store.path(), build).arg(app.path())).ok();
+    // Somebody else seems to unpack a layer, and takes long.
+    let layers = store.path().join("layers");
+    let layer = std::fs::read_dir(&layers).unwrap().flatten().find(|it| it.path().is_dir()).unwrap().path();
+    let lock = std::fs::File::options().write(true).open(layer.with_added_extension("lock")).unwrap();
+    std::fs::remove_dir_all(&layer).unwrap();
+    lock.lock().unwrap();
+    for (format, words) in
+        [("text", "error: ended by SIGINT\nhint: nothing is half written"), ("json", r#""exit-code":130"#)]
+    {
+        let app = Running::start(&mut packlight_on(
+            store.path(),
+            ["--format", format, "run", "flow-early", "--network", "host"],
+        ));
+        while !hears_of_interrupts(app.id()) {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let (code, printed) = app.stop("INT");
+        assert_eq!(code, None, "{printed}");
+        assert!(printed.contains(words), "{printed}");
+    }
+}
+
+/// Whether the process has a handler for SIGINT.
+fn hears_of_interrupts(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(caught.trim(), 16).unwrap() & 0b10 != 0
+}
+
 fn signal(pid: u32, name: &str) {
     assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
 }

@@ -190,6 +190,7 @@ pub fn run(
         stdout: Stdio::Inherit,
         stderr: Stdio::Inherit,
     };
+    signals.hear();
     let running = room.start(&process).map_err(|error| started(error, request, store))?;
     let connected = reach.connect(&running, events)?;
     let exit = watch::stay(running, &watch::Manners::of(request), signals, &connected, events);

@@ -15,6 +15,7 @@ mod version;
 use crate::cli::{Cli, Command};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::interrupts::Interrupts;
 use crate::render::Screen;
 use platform::settings::{Environment, Settings};
 use platform::world::{self, World};
@@ -22,8 +23,13 @@ use platform::{ImageName, Store};
 use std::path::PathBuf;
 
 /// Does what was asked.
-pub(crate) fn run(cli: &Cli, screen: &Screen, env: Environment) -> Result<ExitCode, Failure> {
-    let here = Here { screen, env, store: cli.globals.store.clone() };
+pub(crate) fn run(
+    cli: &Cli,
+    screen: &Screen,
+    interrupts: &Interrupts,
+    env: Environment,
+) -> Result<ExitCode, Failure> {
+    let here = Here { screen, interrupts, env, store: cli.globals.store.clone() };
     match &cli.command {
         Command::Build(arguments) => build::run(&here, arguments),
         Command::Run(arguments) => run::run(&here, arguments),
@@ -42,6 +48,7 @@ pub(crate) fn run(cli: &Cli, screen: &Screen, env: Environment) -> Result<ExitCo
 /// What every verb is given besides its own arguments.
 pub(crate) struct Here<'a> {
     pub(crate) screen: &'a Screen,
+    interrupts: &'a Interrupts,
     pub(crate) env: Environment,
     store: Option<PathBuf>,
 }

@@ -4,7 +4,6 @@ use super::Here;
 use crate::environment;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, not_yet};
-use crate::interrupts;
 use clap::{Args, ValueEnum};
 use platform::run::{Access, AppNetwork, Exit, Publish, RunRequest, Signals, Volume};
 use std::ffi::OsString;
@@ -102,7 +101,7 @@ pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Fa
         volumes: arguments.volumes.clone(),
     };
     let (tell, signals) = Signals::new();
-    interrupts::pass_on(tell)?;
+    here.interrupts.pass_on(tell);
     // Standard output is the app's own.
     here.screen.leave_output_to_the_app();
     let exit = platform::run::run(&store, &request, &here.env, signals, &|event| here.screen.event(event))?;

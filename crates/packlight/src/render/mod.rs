@@ -21,7 +21,7 @@ use platform::event::{Event, Phase};
 use platform::settings::Environment;
 use serde::Serialize;
 use std::io::{IsTerminal as _, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 use style::Styles;
 use text::Text;
@@ -105,16 +105,23 @@ impl Screen {
 
     /// Says what went wrong.
     pub(crate) fn failed(&self, failure: &Failure) -> ExitCode {
-        let mut state = self.state();
-        state.rest();
-        match &mut state.voice {
-            Voice::Text(text) => text.failed(failure),
-            Voice::Json => {
-                let line = json_line("failed", failure);
-                state.write(&line);
+        self.state().failed(failure);
+        failure.code
+    }
+
+    /// Says that a signal ends everything: at once, even while another thread is writing to somebody who does not read.
+    pub(crate) fn interrupted(&self, failure: &Failure) {
+        const PATIENCE: u32 = 20;
+        for _ in 0..PATIENCE {
+            match self.state.try_lock() {
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+                Err(TryLockError::Poisoned(_)) => return,
+                Ok(mut state) => {
+                    state.failed(failure);
+                    return;
+                }
             }
         }
-        failure.code
     }
 
     /// Standard output is an app's from now on: what programs read goes to standard error.
@@ -145,6 +152,17 @@ impl State {
         }
         for event in self.lines.take(event) {
             self.show(&event);
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        self.rest();
+        match &mut self.voice {
+            Voice::Text(text) => text.failed(failure),
+            Voice::Json => {
+                let line = json_line("failed", failure);
+                self.write(&line);
+            }
         }
     }
 

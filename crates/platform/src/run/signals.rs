@@ -1,5 +1,7 @@
 //! Signals that the caller got, on their way to the app.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// A signal that the caller got.
@@ -23,6 +25,7 @@ pub enum Told {
 /// Where a run hears of signals.
 #[derive(Debug)]
 pub struct Signals {
+    hears: Arc<AtomicBool>,
     pub(super) sender: Sender<Happening>,
     pub(super) receiver: Receiver<Happening>,
 }
@@ -37,11 +40,25 @@ pub(super) enum Happening {
 }
 
 impl Signals {
-    /// A place to hear of signals, and how they get there.
-    pub fn new() -> (impl Fn(Interrupt) + Send + 'static, Self) {
+    /// A place to hear of signals, and how they get there: false is the answer while there is no app yet.
+    pub fn new() -> (impl Fn(Interrupt) -> bool + Send + 'static, Self) {
         let (sender, receiver) = channel();
         let tell = sender.clone();
         // A run that is over hears nothing more.
-        (move |it| drop(tell.send(Happening::Signal(it))), Self { sender, receiver })
+        let hears = Arc::<AtomicBool>::default();
+        let are_heard = Arc::clone(&hears);
+        let tell = move |it| {
+            let is_heard = are_heard.load(Ordering::Acquire);
+            if is_heard {
+                drop(tell.send(Happening::Signal(it)));
+            }
+            is_heard
+        };
+        (tell, Self { hears, sender, receiver })
+    }
+
+    /// The app is about to start: what comes from now on is for it.
+    pub(super) fn hear(&self) {
+        self.hears.store(true, Ordering::Release);
     }
 }

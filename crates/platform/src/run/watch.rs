@@ -42,7 +42,7 @@ pub(super) fn stay(
 ) -> Result<Exit, RunError> {
     let signaller = running.signaller();
     let watched = listening::Watched::new(&running, connected);
-    let Signals { sender, receiver } = signals;
+    let Signals { sender, receiver, .. } = signals;
     std::thread::scope(|scope| {
         scope.spawn(|| watched.report(events));
         scope.spawn(move || drop(sender.send(Happening::Ended(running.wait()))));
