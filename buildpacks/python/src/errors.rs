@@ -209,7 +209,7 @@ pub(crate) fn certificate(host: &str, why: &str) -> UserError {
 }
 
 pub(crate) fn not_allowed(host: &str) -> UserError {
-    UserError::new(format!("{host} asks for a user name and a password"), "It refused the ones that it was given, or was given none.")
+    UserError::new(format!("{host} asks for a user name and a password"), "It answered with HTTP status 401 or 403: it refused the ones that it was given, or was given none.")
         .cure("Put them into PIP_INDEX_URL or pip.conf (https://user:password@host/...). They are kept out of the image.")
 }
 

@@ -18,7 +18,7 @@ const PARALLEL: usize = 4;
 pub enum FetchError {
     /// Every mirror answers, and none has that version any more.
     #[error(
-        "no mirror has {name} {version} any more, which the lock names ({}); update the lock, or add a mirror that keeps old versions",
+        "no mirror has {name} {version} any more ({}); take newer versions (`--update`), or add a mirror that keeps old ones",
         .urls.join(", ")
     )]
     Vanished {

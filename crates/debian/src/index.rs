@@ -167,6 +167,11 @@ fn signed_index(
         suite: suite.to_owned(),
         reason: "it is not text".to_owned(),
     })?;
+    if message.trim_start().starts_with('<') {
+        let reason =
+            "a web page came in its place; does this network want a login in a browser first?".to_owned();
+        return Err(ArchiveError::Unreadable { suite: suite.to_owned(), reason });
+    }
     let text = signature::verify(&message, archive.release.keys, archive.now)
         .map_err(|source| ArchiveError::Signature { suite: suite.to_owned(), source })?;
     judge(archive, suite, Paragraph(&text), report)?;

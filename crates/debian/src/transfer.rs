@@ -174,6 +174,8 @@ impl Client {
                     return Ok(());
                 }
                 Err(error @ TransferError::Io(_)) => return Err(error),
+                // Not every mirror has every name of a file; when none has any, all are told.
+                Err(error @ TransferError::NotFound { .. }) => worst = Some(worse(worst, error)),
                 Err(error) => {
                     report(Event::Retry { url: url.clone(), reason: error.to_string() });
                     worst = Some(worse(worst, error));

@@ -140,12 +140,19 @@ fn read_index(dir: &Path) -> Result<Option<Index>, StoreError> {
     }
 }
 
-/// Writes an image as a tar of an OCI layout (skopeo's `oci-archive:`), the same bytes for the same image and name.
+/// Writes an image as a tar of an OCI layout (skopeo's `oci-archive:`) under these names, the same bytes for the same image and
+/// names.
 ///
 /// # Errors
 /// When a blob is missing or the file can't be written.
-pub fn write_archive(store: &Store, image: &Image, name: &ImageName, file: &Path) -> Result<(), StoreError> {
-    let index = Index { manifests: vec![entry(image, name)], ..Index::default() };
+pub fn write_archive(
+    store: &Store,
+    image: &Image,
+    names: &[ImageName],
+    file: &Path,
+) -> Result<(), StoreError> {
+    let manifests = names.iter().map(|name| entry(image, name)).collect();
+    let index = Index { manifests, ..Index::default() };
     let json = to_json(&index, file)?;
     write_whole(file, |out| {
         let mut archive = Archive::new(out);

@@ -255,7 +255,7 @@ fn skopeo_reads_the_store_the_layout_and_the_archives() {
     store.tag(&name("my-app"), &image).unwrap();
     let (dir, tar, docker) = (place.path("layout"), place.path("oci.tar"), place.path("docker.tar"));
     layout::write(&store, &image, &name("my-app:1"), &dir).unwrap();
-    layout::write_archive(&store, &image, &name("my-app:1"), &tar).unwrap();
+    layout::write_archive(&store, &image, &[name("my-app:1")], &tar).unwrap();
     docker_archive::write_file(&store, &image, &[name("my-app:1"), name("my-app:2")], &docker).unwrap();
     let digest = image.digest().to_string();
     for source in [
@@ -282,7 +282,7 @@ fn the_archives_have_the_same_bytes_from_two_stores() {
         let store = place.store();
         let layer = common::file_layer(&store, "a", "1");
         let image = image(&store, &[&layer, &layer]);
-        layout::write_archive(&store, &image, &name("my-app"), &place.path("oci.tar")).unwrap();
+        layout::write_archive(&store, &image, &[name("my-app")], &place.path("oci.tar")).unwrap();
         docker_archive::write_file(&store, &image, &[name("my-app")], &place.path("docker.tar")).unwrap();
         (std::fs::read(place.path("oci.tar")).unwrap(), std::fs::read(place.path("docker.tar")).unwrap())
     };

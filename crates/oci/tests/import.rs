@@ -43,7 +43,7 @@ fn a_layout_and_its_archive_come_back_as_the_same_image() {
     let (from, image) = made(dir.path());
     let (layout, file) = (dir.path().join("layout"), dir.path().join("image.tar"));
     oci::layout::write(&from, &image, &name("app:1"), &layout).unwrap();
-    oci::layout::write_archive(&from, &image, &name("app:1"), &file).unwrap();
+    oci::layout::write_archive(&from, &image, &[name("app:1")], &file).unwrap();
     for take in ["layout", "archive"] {
         let store = Store::open(&dir.path().join(format!("store-{take}"))).unwrap();
         let found = match take {

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use support::*;
@@ -115,6 +116,11 @@ fn the_same_input_gives_the_same_digest_whoever_builds_it_and_wherever() {
         other.env(key, value.unwrap_or_default());
     }
     assert_eq!(say(&mut other).ok().out.trim(), first);
+
+    let secret = two.path().join("secret");
+    std::fs::write(&secret, "").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o0)).unwrap();
+    say(&mut other).fails(5, &["secret: permission denied"]);
 }
 
 #[test]

@@ -53,7 +53,9 @@ pub enum LockError {
         reason: String,
     },
     /// Another version of Packlight wrote it.
-    #[error("{file} has version {found}, and this packlight reads version {VERSION}")]
+    #[error(
+        "{file} has version {found}, and this packlight reads version {VERSION}; take the packlight that wrote it, or make the file anew (remove it, then `packlight build --lock`)"
+    )]
     Version {
         /// Its name.
         file: String,

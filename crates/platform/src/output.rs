@@ -89,12 +89,14 @@ pub fn hand_over(
             })?),
             Output::DockerIfThere => written.extend(docker(world, image, &names, events)?),
             Output::Layout(path) => {
-                oci::layout::write(&world.store, image, &request.name, path)
+                names
+                    .iter()
+                    .try_for_each(|name| oci::layout::write(&world.store, image, name, path))
                     .map_err(|source| OutputError::Write { place: path.clone(), source })?;
                 written.push(file("oci", path));
             }
             Output::OciArchive(path) => {
-                oci::layout::write_archive(&world.store, image, &request.name, path)
+                oci::layout::write_archive(&world.store, image, &names, path)
                     .map_err(|source| OutputError::Write { place: path.clone(), source })?;
                 written.push(file("oci-archive", path));
             }

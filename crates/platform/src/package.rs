@@ -89,6 +89,6 @@ pub fn write(folder: &Path, into: &Path) -> Result<PathBuf, PackageError> {
 
     fs::create_dir_all(into)?;
     let file = into.join(format!("{}-{version}.cnb", cnb::id::escape(id)));
-    layout::write_archive(&store, &image, &name, &file)?;
+    layout::write_archive(&store, &image, std::slice::from_ref(&name), &file)?;
     Ok(file)
 }

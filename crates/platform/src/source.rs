@@ -178,6 +178,25 @@ impl Rules {
             Self::KeepOnly(rules) => !is_dir && !rules.matched_path_or_any_parents(path, is_dir).is_ignore(),
         }
     }
+
+    /// Whether a folder that nothing was kept of is left out as well.
+    fn leaves_out_empty(&self, path: &Path) -> bool {
+        match self {
+            Self::LeaveOut(_) => false,
+            Self::KeepOnly(rules) => !rules.matched_path_or_any_parents(path, true).is_ignore(),
+        }
+    }
+}
+
+/// Said now, with the file's name, and not after minutes of building. Root may be refused too: by a network's file system.
+fn readable(file: &Path) -> std::io::Result<()> {
+    match rustix::fs::access(file, rustix::fs::Access::READ_OK) {
+        Err(error) if error == rustix::io::Errno::ACCESS => {
+            Err(std::io::Error::new(error.kind(), format!("{}: permission denied", file.display())))
+        }
+        // Whatever else may be wrong is said by whoever reads it.
+        _ => Ok(()),
+    }
 }
 
 struct Walk<'a> {
@@ -197,13 +216,28 @@ impl Walk<'_> {
             if self.rules.leaves_out(&relative, kind.is_dir()) || entry.path() == self.store {
                 self.left_out.insert(relative);
             } else if kind.is_dir() {
-                self.folder(&entry.path(), &relative)?;
+                self.inner(&entry.path(), relative)?;
             } else {
                 self.kept += 1;
                 if kind.is_symlink() {
                     self.link(&entry.path(), &relative, inside)?;
+                } else if kind.is_file() {
+                    readable(&entry.path())?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A folder in the folder; one of which nothing is kept is left out itself, unless it is asked for.
+    fn inner(&mut self, dir: &Path, relative: PathBuf) -> Result<(), SourceError> {
+        let (kept, outside) = (self.kept, std::mem::take(&mut self.left_out));
+        self.folder(dir, &relative)?;
+        let inside = std::mem::replace(&mut self.left_out, outside);
+        if self.kept == kept && self.rules.leaves_out_empty(&relative) {
+            self.left_out.insert(relative);
+        } else {
+            self.left_out.extend(inside);
         }
         Ok(())
     }
@@ -299,11 +333,12 @@ mod tests {
             ("app.py", ""),
             ("lib/x.py", ""),
             ("lib/x.md", ""),
+            ("docs/deep/y.md", ""),
             ("project.toml", "[build]\ninclude = [\"app.py\", \"lib/*.py\"]\n"),
         ]);
         assert_eq!(
             left_out(&read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap()),
-            ["lib/x.md", "project.toml"]
+            ["docs", "lib/x.md", "project.toml"]
         );
     }
 

@@ -144,8 +144,8 @@ fn a_version_that_no_mirror_has_any_more_is_named() {
     assert_eq!(
         error.to_string(),
         format!(
-            "no mirror has small 0.9 any more, which the lock names ({first}/pool/main/small_0.9_amd64.deb, \
-             {second}/pool/main/small_0.9_amd64.deb); update the lock, or add a mirror that keeps old versions"
+            "no mirror has small 0.9 any more ({first}/pool/main/small_0.9_amd64.deb, \
+             {second}/pool/main/small_0.9_amd64.deb); take newer versions (`--update`), or add a mirror that keeps old ones"
         )
     );
 }

@@ -124,6 +124,14 @@ fn what_is_expired_revoked_weak_or_from_the_future_does_not_count() {
 }
 
 #[test]
+fn a_networks_login_page_is_told_apart_from_a_wrong_signature() {
+    let mirror = Mirror::new(&tiny());
+    std::fs::write(mirror.in_release(), "\n<!DOCTYPE html><title>Welcome to the hotel</title>").unwrap();
+    let error = mirror.refresh().unwrap_err().to_string();
+    assert!(error.contains("a web page came in its place; does this network want a login"), "{error}");
+}
+
+#[test]
 fn a_signature_by_sha1_does_not_count() {
     let mirror = Mirror::new(&tiny());
     std::fs::write(mirror.in_release(), include_bytes!("data/sha1-InRelease")).unwrap();

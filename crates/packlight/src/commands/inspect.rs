@@ -3,7 +3,7 @@
 use super::Here;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::render::bytes;
+use crate::render::{bytes, quoted};
 use clap::Args;
 use platform::images::Source;
 use platform::inspect::{self, App, Builder, Inspected, Process};
@@ -64,11 +64,12 @@ fn app_lines(app: &App) -> Vec<String> {
 fn process(process: &Process) -> String {
     let command = match &process.command {
         serde_json::Value::Array(words) => {
-            words.iter().filter_map(|it| it.as_str()).collect::<Vec<_>>().join(" ")
+            quoted(&words.iter().filter_map(|it| it.as_str()).collect::<Vec<_>>())
         }
+        // A line for a shell, as images of old have it.
         other => other.as_str().unwrap_or_default().to_owned(),
     };
-    format!("{}  {}", process.kind, [command, process.args.join(" ")].join(" ")).trim_end().to_owned()
+    format!("{}  {}", process.kind, [command, quoted(&process.args)].join(" ")).trim_end().to_owned()
 }
 
 fn builder_lines(builder: &Builder) -> Vec<String> {

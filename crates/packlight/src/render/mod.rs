@@ -227,6 +227,16 @@ pub(crate) fn bytes(count: u64) -> String {
     }
 }
 
+/// Words as a shell would take them.
+pub(crate) fn quoted<S: AsRef<str>>(words: &[S]) -> String {
+    let plain = |word: &str| {
+        let is_plain = |it: char| it.is_ascii_alphanumeric() || "_@%+=:,./-".contains(it);
+        !word.is_empty() && word.chars().all(is_plain)
+    };
+    let word = |it: &str| if plain(it) { it.to_owned() } else { format!("'{}'", it.replace('\'', r"'\''")) };
+    words.iter().map(|it| word(it.as_ref())).collect::<Vec<_>>().join(" ")
+}
+
 /// Columns side by side.
 pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

@@ -1,7 +1,7 @@
 //! What a build made, in a dozen lines.
 
-use super::bytes;
 use super::style::Styles;
+use super::{bytes, quoted};
 use platform::build::Built;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(crate) fn text(built: &Built, took: Duration, style: Styles) -> String {
         let mark = if default { format!("  {}", style.dim("(default)")) } else { String::new() };
         fact(
             if index == 0 { "processes" } else { "" },
-            &format!("{}  {}{mark}", style.cyan(&name), process.command.join(" ")),
+            &format!("{}  {}{mark}", style.cyan(&name), quoted(&process.command)),
         );
     }
     fact("agent", built.agent.as_deref().unwrap_or("none"));

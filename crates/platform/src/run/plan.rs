@@ -42,6 +42,7 @@ impl Plan {
         let mut env = image_env(config, user.home.as_deref(), own);
         env.extend(pairs(defaults));
         env.extend(pairs(&request.env));
+        try_out(&mut env);
         let cwd = match config.config.working_dir.as_str() {
             "" => "/",
             dir => dir,
@@ -62,6 +63,19 @@ fn image_env(config: &ImageConfig, home: Option<&str>, own: &Environment) -> BTr
     let own = config.config.env.iter().map(|it| it.split_once('=').unwrap_or((it, "")));
     env.extend(own.map(|(name, value)| (name.into(), value.into())));
     env
+}
+
+/// An app that is tried out is not in production, which is what the agent in its image says unless it is told.
+fn try_out(env: &mut BTreeMap<OsString, OsString>) {
+    let attributes = env.entry("OTEL_RESOURCE_ATTRIBUTES".into()).or_default();
+    if !attributes.to_string_lossy().contains("deployment.environment") {
+        let mut all = OsString::from("deployment.environment.name=development");
+        if !attributes.is_empty() {
+            all.push(",");
+            all.push(&*attributes);
+        }
+        *attributes = all;
+    }
 }
 
 fn pairs(variables: &[(String, String)]) -> impl Iterator<Item = (OsString, OsString)> {
@@ -179,6 +193,18 @@ mod tests {
         let text: Vec<_> =
             env.iter().map(|(name, value)| format!("{}={}", name.display(), value.display())).collect();
         assert_eq!(text, ["A=b=c", "EMPTY=", "HOME=/home/cnb", "PATH=/cnb/process:/bin", "TERM=xterm"]);
+    }
+
+    #[test]
+    fn telemetry_of_a_trial_is_not_productions_unless_that_is_said() {
+        let of = |value: &str| {
+            let mut env = [("OTEL_RESOURCE_ATTRIBUTES".into(), value.into())].into();
+            try_out(&mut env);
+            env.remove(OsStr::new("OTEL_RESOURCE_ATTRIBUTES")).unwrap()
+        };
+        assert_eq!(of(""), "deployment.environment.name=development");
+        assert_eq!(of("a=b"), "deployment.environment.name=development,a=b");
+        assert_eq!(of("a=b,deployment.environment.name=test"), "a=b,deployment.environment.name=test");
     }
 
     #[test]
