@@ -1,7 +1,7 @@
 //! The story of detect and build.
 
 use crate::agent_toml::{self, Agent, AgentToml};
-use crate::attach::python::{self, Venv};
+use crate::attach::python::{self, Room, Venv};
 use crate::attach::python_code;
 use crate::attach::python_resolve::{Question, resolve};
 use crate::lock::{Pins, fragment};
@@ -84,8 +84,9 @@ fn python_agent(
 ) -> Result<Option<String>, Failure> {
     let agent: PythonAgent = cnb_parse("python.toml", data.table)?;
     let inventory: Inventory = cnb_parse("inventory.toml", data.inventory)?;
-    let pins =
-        pins(build, vendor, &Question { venv, agent: &agent, inventory: &inventory, earlier: None }, data)?;
+    let room = Room::new(build)?;
+    let question = Question { venv, agent: &agent, inventory: &inventory, earlier: None, room: &room };
+    let pins = pins(build, vendor, &question, data)?;
     tell(build, &pins);
     lock::write_fragment(&build.layers, &fragment(vendor.id, &pins))?;
     if pins.instrumented.is_empty() {
@@ -106,7 +107,7 @@ fn python_agent(
         false => Decision::Recreate("the app's packages or the agent have changed".to_owned()),
     })?;
     if layer.is_empty() {
-        python::fill(build, venv, (&agent, vendor.id), &pins, &layer.path)?;
+        python::fill(build, &question, vendor.id, &pins, &layer.path)?;
         layer.add_exec_d("packlight-agent", &program)?;
         layer.write_sbom(&sbom(&pins))?;
     }

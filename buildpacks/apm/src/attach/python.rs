@@ -8,6 +8,7 @@
 //! ```
 
 use crate::attach::python_code;
+use crate::attach::python_resolve::Question;
 use crate::errors;
 use crate::lock::Pins;
 use crate::vendors::{Library, PythonAgent};
@@ -109,16 +110,17 @@ fn names(dir: &Path) -> Result<Vec<String>, Failure> {
 /// When a package cannot be installed or a file not be written.
 pub fn fill(
     build: &Build,
-    venv: &Venv,
-    (agent, vendor): (&PythonAgent, &str),
+    question: &Question,
+    vendor: &str,
     pins: &Pins,
     layer: &Path,
 ) -> Result<(), Failure> {
+    let Question { venv, agent, room, .. } = *question;
     let site = layer.join("site-packages");
     fs::create_dir_all(&site)?;
     if !pins.packages.is_empty() {
         build.log.timed(format_args!("Installing {} packages of the agent", pins.packages.len()), || {
-            install(build, venv, pins, &site)
+            install(build, (venv, room), pins, &site)
         })?;
     }
     tidy(&site)?;
@@ -128,14 +130,13 @@ pub fn fill(
     Ok(fs::write(layer.join("manifest.json"), format!("{manifest:#}\n"))?)
 }
 
-fn install(build: &Build, venv: &Venv, pins: &Pins, site: &Path) -> Result<(), Failure> {
-    let room = Room::new(build)?;
+fn install(build: &Build, (venv, room): (&Venv, &Room), pins: &Pins, site: &Path) -> Result<(), Failure> {
     let lines = pins.packages.iter().map(|pin| {
         let hashes: String = pin.sha256.iter().map(|it| format!(" --hash=sha256:{it}")).collect();
         format!("{}=={}{hashes}\n", pin.name, pin.version)
     });
     let file = room.file("agent.txt", &lines.collect::<String>())?;
-    let tool = uv_pip(build, &room, "install")?
+    let tool = uv_pip(build, room, "install")?
         .args(["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--python"])
         .args([
             venv.python().as_os_str(),
@@ -201,10 +202,15 @@ fn program(name: &str, env: &Environment) -> PathBuf {
 }
 
 /// A temporary directory, removed at the end.
-pub(crate) struct Room(PathBuf);
+#[derive(Debug)]
+pub struct Room(PathBuf);
 
 impl Room {
-    pub(crate) fn new(build: &Build) -> Result<Self, Failure> {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new(build: &Build) -> Result<Self, Failure> {
         let path = build.layers.join(format!(".packlight-apm-{}", std::process::id()));
         fs::create_dir_all(&path)?;
         Ok(Self(path))

@@ -27,6 +27,8 @@ pub struct Question<'a> {
     pub inventory: &'a Inventory,
     /// Pins of an earlier build, to be kept where they still fit.
     pub earlier: Option<&'a Pins>,
+    /// Where uv works: what it has read to choose, it need not read again to install.
+    pub room: &'a Room,
 }
 
 /// Chooses.
@@ -38,9 +40,8 @@ pub fn resolve(build: &Build, question: &Question) -> Result<Pins, Failure> {
     if let Some(reason) = too_old(question.venv) {
         return Ok(nothing(question.venv, &wanted, &reason));
     }
-    let room = Room::new(build)?;
-    let app = python_app::show(&question.venv.installed, &room.path().join("app"))?;
-    let resolver = Resolver { build, question, room, app };
+    let app = python_app::show(&question.venv.installed, &question.room.path().join("app"))?;
+    let resolver = Resolver { build, question, room: question.room, app };
     let earlier = question.earlier.map(|it| it.packages.as_slice()).filter(|it| !it.is_empty());
     let attempts = earlier.into_iter().chain([question.inventory.package.as_slice(), &[]]);
     for preferred in attempts {
@@ -103,7 +104,7 @@ const UNNEEDED: &[&str] = &["setuptools"];
 struct Resolver<'a> {
     build: &'a Build,
     question: &'a Question<'a>,
-    room: Room,
+    room: &'a Room,
     app: Shown,
 }
 
@@ -190,7 +191,7 @@ impl Resolver<'_> {
     }
 
     fn compile(&self, files: &Files, age: Age) -> Result<Result<String, ToolFailure>, Failure> {
-        let mut tool = uv_pip(self.build, &self.room, "compile")?
+        let mut tool = uv_pip(self.build, self.room, "compile")?
             .args(["--quiet", "--no-header", "--format", "pylock.toml", "--only-binary", ":all:"])
             .args([OsStr::new("--python"), self.question.venv.python().as_os_str()])
             .args([OsStr::new("--constraint"), files.constraints.as_os_str()])
