@@ -23,7 +23,7 @@ pub enum SandboxError {
         hint: Option<String>,
     },
     /// A step of the preparation failed.
-    #[error("cannot {step} {}: {source}{}", path.display(), in_brackets(hint.as_deref()))]
+    #[error("cannot {step}{}: {source}{}", of(path), in_brackets(hint.as_deref()))]
     Setup {
         /// What was tried.
         step: Step,
@@ -37,6 +37,11 @@ pub enum SandboxError {
     /// The runner died without a word: killed from outside, or by the kernel for lack of memory.
     #[error("the sandbox's runner ended without a word (killed, or out of memory)")]
     Lost,
+}
+
+/// A step has a path, or none.
+fn of(path: &Path) -> String {
+    if path.as_os_str().is_empty() { String::new() } else { format!(" {}", path.display()) }
 }
 
 fn in_brackets(hint: Option<&str>) -> String {
