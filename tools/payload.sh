@@ -8,7 +8,7 @@ built=$target/static/x86_64-unknown-linux-gnu/small
 new=$target/payload.new
 
 # The modules that go along, and the program that is the same file under both names.
-buildpacks=(python procfile apm)
+buildpacks=(debian-layers python procfile apm)
 extensions=(debian)
 
 packages=(-p launcher)
@@ -20,6 +20,13 @@ RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --quiet --profile
 
 # version FILE: the version that a descriptor names.
 version() { sed -n 's/^version = "\(.*\)"/\1/p' "$1" | head -n 1; }
+
+# The public mirrors of Debian, for a build that knows of no other: from the one file of public defaults.
+mirrors() {
+    local settings=crates/platform/src/settings.rs
+    sed -n 's/^pub const DEFAULT_DEBIAN_MIRROR: &str = \(".*"\);/archive = [\1]/p' "$settings"
+    sed -n 's/^pub const DEFAULT_DEBIAN_SECURITY_MIRROR: &str = \(".*"\);/security = [\1]/p' "$settings"
+}
 
 # place KIND CRATE PACKAGE NAMES...: one module's folder, with the package's program under each name, and any other
 # program and the files of assets/ beside it.
@@ -35,6 +42,7 @@ place() {
     for program in $(sed -n '/^\[\[bin\]\]/,/^$/s/^name = "\(.*\)"/\1/p' "buildpacks/$crate/Cargo.toml"); do
         if [ "$program" != "$package" ]; then install -m 755 "$built/$program" "$folder/bin/$program"; fi
     done
+    if [ "$crate" = debian-layers ]; then mirrors >"$folder/mirrors.toml"; fi
     if [ -d "buildpacks/$crate/assets" ]; then cp -r --no-preserve=mode "buildpacks/$crate/assets" "$folder/assets"; fi
 }
 

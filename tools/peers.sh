@@ -228,4 +228,5 @@ for it in "${packages[@]}"; do
     diff -u labels.theirs labels.ours || { echo "peers: pack gives $id other labels" >&2; exit 1; }
 done
 ok "our packages have the labels that pack gives them"
+. "$root/tools/peers/python.sh"
 echo "test result: ok. $passed passed; 0 failed; 0 ignored"

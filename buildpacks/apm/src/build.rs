@@ -128,7 +128,7 @@ fn pins(build: &Build, vendor: &Vendor, question: &Question, data: PythonData) -
         .part("installed", installed.as_bytes())
         .hex();
     let earlier: Option<Pins> =
-        lock::effective(build)?.and_then(|it| it.section(&format!("agent.{}", vendor.id)));
+        lock::effective_in_build(build)?.and_then(|it| it.section(&format!("agent.{}", vendor.id)));
     match earlier {
         Some(pins) if pins.inputs == inputs => Ok(pins),
         earlier => {

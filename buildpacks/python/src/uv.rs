@@ -15,10 +15,11 @@ const BUILD_AND_CACHE: LayerTypes = LayerTypes { build: true, launch: false, cac
 const CACHE: LayerTypes = LayerTypes { build: false, launch: false, cache: true };
 
 /// Debian's python3-pip-whl keeps pip here, as one file that Python can run.
-const WHEELS: &str = "/usr/share/python-wheels";
+const WHEELS: &str = "usr/share/python-wheels";
 
-/// Where a test puts another root in front of `/usr`; empty in an image.
-const ROOT_VARIABLE: &str = "PACKLIGHT_PYTHON_ROOT";
+/// Roots, separated by colons, in which Debian's packages are where the base does not have them: the buildpack
+/// packlight/debian-layers says so.
+const ROOTS: &str = "PACKLIGHT_DEBIAN_ROOTS";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct UvLayer {
@@ -36,9 +37,16 @@ pub(crate) struct Installer<'a> {
     config: Config,
 }
 
-/// The interpreter of the base for `minor`.
+/// Debian's interpreter for `minor`.
 pub(crate) fn debian_python(build: &Build, minor: &str) -> PathBuf {
-    PathBuf::from(format!("{}/usr/bin/python{minor}", build.var(ROOT_VARIABLE).unwrap_or_default()))
+    of_debian(build, &format!("usr/bin/python{minor}"))
+}
+
+/// A file or folder of Debian's: in the first root that has it, else in the base.
+fn of_debian(build: &Build, path: &str) -> PathBuf {
+    let roots = build.var(ROOTS).unwrap_or_default().split(':').filter(|it| !it.is_empty());
+    let found = roots.map(|it| Path::new(it).join(path)).find(|it| it.exists());
+    found.unwrap_or_else(|| Path::new("/").join(path))
 }
 
 impl<'a> Installer<'a> {
@@ -113,8 +121,7 @@ impl<'a> Installer<'a> {
     }
 
     fn pip(&self) -> Result<Tool, Failure> {
-        let root = self.build.var(ROOT_VARIABLE).unwrap_or_default();
-        let wheel = find_wheel(Path::new(&format!("{root}{WHEELS}")))?;
+        let wheel = find_wheel(&of_debian(self.build, WHEELS))?;
         let env = self.pip_env();
         Ok(Tool::new(&self.python, &env).args([wheel.join("pip")]).secrets(self.config.secrets.clone()))
     }

@@ -55,7 +55,7 @@ fn an_unchanged_build_writes_no_file_of_a_layer_and_starts_no_program() {
     std::os::unix::fs::symlink(format!("/usr/bin/python{}", room.minor), &interpreter).unwrap();
     std::os::unix::fs::symlink("/usr/share/python-wheels", root.join("usr/share/python-wheels")).unwrap();
     let mut room = room;
-    room.set("PACKLIGHT_PYTHON_ROOT", root.display().to_string());
+    room.set("PACKLIGHT_DEBIAN_ROOTS", root.display().to_string());
     room.built();
 
     let mark = room.path("started");

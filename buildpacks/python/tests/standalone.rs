@@ -42,7 +42,7 @@ fn room(sha256: Option<&str>) -> Room {
     fs::create_dir_all(root.join("usr/share")).unwrap();
     symlink(format!("/usr/bin/python{}", room.minor), root.join("usr/bin/python3.13")).unwrap();
     symlink("/usr/share/python-wheels", root.join("usr/share/python-wheels")).unwrap();
-    room.set("PACKLIGHT_PYTHON_ROOT", root.display().to_string());
+    room.set("PACKLIGHT_DEBIAN_ROOTS", root.display().to_string());
     room
 }
 

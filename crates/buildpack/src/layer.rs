@@ -73,6 +73,9 @@ pub enum EnvOperator {
     Delimiter,
 }
 
+/// What no layer is called. <https://github.com/buildpacks/spec/blob/b745fcf/buildpack.md#layer-content-metadata-toml>
+const RESERVED: [&str; 3] = ["build", "launch", "store"];
+
 /// Opens a layer: reads what was restored, lets `decide` look at its metadata, and empties it unless it is kept.
 ///
 /// Nothing is written to a layer that is kept, but its `.toml` (types are never restored) by [`Layer::finish`].
@@ -85,6 +88,7 @@ pub fn open<M: DeserializeOwned>(
     log: &Log,
     decide: impl FnOnce(&M) -> Decision,
 ) -> Result<Layer<M>, Failure> {
+    debug_assert!(!RESERVED.contains(&name), "{name}.toml is a file of the buildpack's own");
     let path = layers.join(name);
     let state = match restored(layers, name, types)? {
         Ok(metadata) => match decide(&metadata) {

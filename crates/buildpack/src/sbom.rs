@@ -37,6 +37,14 @@ impl Package {
         );
         Self { name: name.to_owned(), version: version.to_owned(), purl, properties: Vec::new() }
     }
+
+    /// A binary package of Debian's.
+    #[must_use]
+    pub fn deb(name: &str, version: &str, architecture: &str) -> Self {
+        let escaped = version.replace('+', "%2B").replace(':', "%3A").replace('~', "%7E");
+        let purl = format!("pkg:deb/debian/{name}@{escaped}?arch={architecture}");
+        Self { name: name.to_owned(), version: version.to_owned(), purl, properties: Vec::new() }
+    }
 }
 
 /// What is in a layer.

@@ -27,6 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("buildpack-python", &["buildpack", "destinations"]),
     ("buildpack-procfile", &["buildpack", "destinations"]),
     ("buildpack-apm", &["buildpack", "destinations"]),
+    ("buildpack-debian-layers", &["buildpack", "debian"]),
     ("extension-debian", &[]),
     // The cases are run against programs; these are the ones that it wraps, and their mutants.
     ("conformance", &["cnb", "launcher", "lifecycle", "testing"]),

@@ -165,7 +165,11 @@ fn tidy(site: &Path) -> Result<(), Failure> {
 /// Bytecode without times in it, so that it is still good after export and the same on every machine; one process
 /// in one order, because what a process has compiled before shows in the bytes.
 fn compile(build: &Build, venv: &Venv, layer: &Path) -> Result<(), Failure> {
-    let tool = Tool::new(venv.python(), &Environment::new())
+    // Where the interpreter's libraries are, when they are in a layer.
+    let libraries = OsStr::new("LD_LIBRARY_PATH");
+    let env =
+        build.env.get_key_value(libraries).into_iter().map(|(name, it)| (name.clone(), it.clone())).collect();
+    let tool = Tool::new(venv.python(), &env)
         .env("PYTHONHASHSEED", "0")
         .env("LC_ALL", "C.UTF-8")
         .args(["-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"])
