@@ -213,7 +213,11 @@ impl Beneath {
         Ok(())
     }
 
-    fn file(&self, name: &OsStr) -> Result<Option<std::fs::File>, BeneathError> {
+    /// A file, open for reading; `None` when nothing has that name.
+    ///
+    /// # Errors
+    /// When it is a link or no regular file, or can't be opened.
+    pub fn file(&self, name: &OsStr) -> Result<Option<std::fs::File>, BeneathError> {
         let fd = match rustix::fs::openat(&self.fd, name, FILE, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(None),

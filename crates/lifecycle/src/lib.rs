@@ -34,7 +34,9 @@ pub use phases::after_failure::{FailedRequest, after_failure};
 pub use phases::analyze::{AnalyzeError, AnalyzeRequest, Previous, analyze};
 pub use phases::build::{BuildError, BuildRequest, Built, build};
 pub use phases::detect::{DetectError, DetectRequest, Detected, Left, Said, check_targets, detect};
-pub use phases::export::{ExportError, ExportRequest, Exported, ExportedLayer, Launcher, RunBase, export};
+pub use phases::export::{
+    ExportError, ExportRequest, Exported, ExportedLayer, Launcher, RunBase, export, report,
+};
 pub use phases::keep::{KeepError, KeepRequest, ToKeep, keep};
 pub use phases::rebase::{Force, RebaseError, RebaseRequest, Rebased, rebase, target_of};
 pub use phases::restore::{RestoreError, RestoreRequest, Restored, restore};

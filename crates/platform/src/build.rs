@@ -2,6 +2,7 @@
 
 mod finished;
 mod handover;
+mod papers;
 mod report;
 mod request;
 mod site;
@@ -9,7 +10,7 @@ mod unchanged;
 
 pub use crate::builder::{Added, AddedError, BuilderError, Choice, Named};
 pub use report::{BuildError, Built, BuiltLayer, BuiltProcess};
-pub use request::{BuildRequest, Locking, Volume};
+pub use request::{BuildRequest, Locking, Papers, Volume};
 
 use crate::builder;
 use crate::event::{Event, Events, Phase, in_phase};
@@ -37,7 +38,7 @@ const EXEC_ENV: &str = "production";
 /// With the first step that fails; the store then holds what it held before.
 pub fn build(world: &World, request: &BuildRequest, events: Events<'_>) -> Result<Built, BuildError> {
     let source = in_phase(events, Phase::Prepare, || {
-        source::read(&request.path, world.store.root(), &|project| request.left_out(project))
+        source::read(request.source(), world.store.root(), &|project| request.left_out(project))
     })?;
     for text in &source.notices {
         events(Event::Notice { text: text.clone() });
@@ -50,7 +51,7 @@ pub fn build(world: &World, request: &BuildRequest, events: Events<'_>) -> Resul
     let last = unchanged::last(world, request, &app_dir, (&inputs, &given.handover.lock))?;
     if let Some((image, built)) = last.filter(|_| request.builder.is_own()) {
         events(Event::Unchanged);
-        let outputs = in_phase(events, Phase::Output, || output::hand_over(world, &image, request, events))?;
+        let outputs = hand_over(world, (&image, &app_dir), request, events)?;
         return Ok(Built { outputs, ..built });
     }
     let warned = AtomicBool::new(false);
@@ -103,9 +104,22 @@ fn through_the_phases(
     let lock = site.lock_after(&run_image)?;
     keep(world, request, app_dir, &exported, &lock)?;
     tell_of_stale_lock(request, source, &lock, events)?;
-    let outputs =
-        in_phase(events, Phase::Output, || output::hand_over(world, &exported.image, request, events))?;
+    let outputs = hand_over(world, (&exported.image, app_dir), request, events)?;
     Ok(report::built(request, &run_image, &exported, &built.metadata, outputs))
+}
+
+/// The image, and what is told of it, to every place that the request names.
+fn hand_over(
+    world: &World,
+    (image, app_dir): (&oci::Image, &AppDir),
+    request: &BuildRequest,
+    events: Events<'_>,
+) -> Result<Vec<output::Written>, BuildError> {
+    in_phase(events, Phase::Output, || {
+        let mut written = output::hand_over(world, image, request, events)?;
+        written.extend(papers::write(image, app_dir, request, events)?);
+        Ok(written)
+    })
 }
 
 /// What a build is given beside its source.

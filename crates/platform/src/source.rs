@@ -28,6 +28,8 @@ pub struct Source {
     pub left_out: BTreeSet<PathBuf>,
     /// `project.toml`, or the defaults.
     pub project: Project,
+    /// The folder that relative paths in it start from.
+    pub project_dir: PathBuf,
     /// Text of the `packlight.lock` beside the source.
     pub lock: Option<String>,
     /// Sentences that the user should read.
@@ -54,6 +56,9 @@ pub enum SourceError {
     /// Something in it cannot be read.
     #[error("the source cannot be read")]
     Read(#[from] std::io::Error),
+    /// There is no descriptor where one was said to be.
+    #[error("there is no project descriptor {}", .0.display())]
+    NoDescriptor(PathBuf),
     /// `project.toml` is wrong.
     #[error(transparent)]
     Project(#[from] cnb::ParseError),
@@ -67,12 +72,22 @@ pub enum SourceError {
     },
 }
 
+/// A source folder, as a user says it.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The folder.
+    pub dir: &'a Path,
+    /// The project descriptor; none: `project.toml` in the folder, where there is one.
+    pub descriptor: Option<&'a Path>,
+}
+
 /// Looks at a source folder. `store` is left out when it lies in the folder: it grows while the app is built; and
 /// `defaults` is what is left out unless `project.toml` brings it back.
 ///
 /// # Errors
 /// When it is missing, empty or unreadable, or its `project.toml` is wrong.
-pub fn read(path: &Path, store: &Path, defaults: &LeftOut<'_>) -> Result<Source, SourceError> {
+pub fn read(place: Place<'_>, store: &Path, defaults: &LeftOut<'_>) -> Result<Source, SourceError> {
+    let path = place.dir;
     let metadata = match fs_err::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -84,10 +99,7 @@ pub fn read(path: &Path, store: &Path, defaults: &LeftOut<'_>) -> Result<Source,
         return Err(SourceError::NotAFolder(path.to_owned()));
     }
     let dir = fs_err::canonicalize(path)?;
-    let project = match optional(&dir.join("project.toml"))? {
-        Some(text) => cnb::project::parse("project.toml", &text)?,
-        None => Project::default(),
-    };
+    let (project, project_dir) = project(&dir, place.descriptor)?;
     let rules = Rules::new(&dir, &project, defaults(&project))?;
     let store = fs_err::canonicalize(store).unwrap_or_else(|_| store.to_owned());
     let mut walk =
@@ -100,7 +112,26 @@ pub fn read(path: &Path, store: &Path, defaults: &LeftOut<'_>) -> Result<Source,
     let mut notices = say(walk.links);
     notices.extend(say_left_out(&walk.left_out, defaults(&project)));
     let left_out = walk.left_out;
-    Ok(Source { dir, left_out, project, lock, notices })
+    notices.extend(say_unknown(&project));
+    Ok(Source { dir, left_out, project, project_dir, lock, notices })
+}
+
+fn project(dir: &Path, descriptor: Option<&Path>) -> Result<(Project, PathBuf), SourceError> {
+    let Some(file) = descriptor else {
+        let text = optional(&dir.join("project.toml"))?;
+        let project = text.map(|it| cnb::project::parse("project.toml", &it)).transpose()?;
+        return Ok((project.unwrap_or_default(), dir.to_owned()));
+    };
+    let text = optional(file)?.ok_or_else(|| SourceError::NoDescriptor(file.to_owned()))?;
+    let folder = fs_err::canonicalize(file)?.parent().map_or_else(|| dir.to_owned(), Path::to_owned);
+    Ok((cnb::project::parse(&file.display().to_string(), &text)?, folder))
+}
+
+/// Keys that nobody reads are named: one of them may be misspelt.
+fn say_unknown(project: &Project) -> Option<String> {
+    let keys = project.unknown.join(", ");
+    (!keys.is_empty())
+        .then(|| format!("the project descriptor's version does not know {keys}: without effect"))
 }
 
 /// What is left out unasked, by name; not how often.
@@ -250,6 +281,10 @@ mod tests {
         dir
     }
 
+    fn look(dir: &Path, store: &Path) -> Result<Source, SourceError> {
+        read(Place { dir, descriptor: None }, store, &|_| LEFT_OUT)
+    }
+
     fn left_out(source: &Source) -> Vec<&str> {
         source.left_out.iter().map(|it| it.to_str().unwrap()).collect()
     }
@@ -264,7 +299,7 @@ mod tests {
             ("a/__pycache__/x.pyc", ""),
             ("packlight.lock", "version = 1"),
         ]);
-        let source = read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap();
+        let source = look(dir.path(), Path::new("/nowhere")).unwrap();
         assert_eq!(left_out(&source), [".env", ".env.local", ".git", "a/__pycache__", "packlight.lock"]);
         assert_eq!(
             source.notices,
@@ -283,13 +318,30 @@ mod tests {
             ("notes.md", ""),
             ("project.toml", "[build]\nexclude = [\"*.md\", \"!.env\"]\n"),
         ]);
-        assert_eq!(left_out(&read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap()), ["notes.md"]);
+        assert_eq!(left_out(&look(dir.path(), Path::new("/nowhere")).unwrap()), ["notes.md"]);
+    }
+
+    #[test]
+    fn a_descriptor_elsewhere_is_read_in_place_of_the_folders_own() {
+        let app = folder(&[("app.py", ""), ("notes.md", ""), ("project.toml", "not TOML")]);
+        let other = folder(&[("a/descriptor.toml", "[build]\nexclude = [\"*.md\"]\nexcludes = []\n")]);
+        let file = other.path().join("a/descriptor.toml");
+        let read = |file: &Path| {
+            let place = Place { dir: app.path(), descriptor: Some(file) };
+            read(place, Path::new("/nowhere"), &|_| LEFT_OUT)
+        };
+        let source = read(&file).unwrap();
+        assert_eq!(left_out(&source), ["notes.md"]);
+        assert_eq!(source.project_dir, fs_err::canonicalize(other.path()).unwrap().join("a"));
+        assert!(source.notices[0].contains("does not know build.excludes"), "{:?}", source.notices);
+        let said = read(&other.path().join("none.toml")).unwrap_err().to_string();
+        assert!(said.contains("there is no project descriptor") && said.contains("none.toml"), "{said}");
     }
 
     #[test]
     fn a_store_in_the_folder_is_no_source() {
         let dir = folder(&[("app.py", ""), ("home/store/blob", "")]);
-        let source = read(dir.path(), &dir.path().join("home/store"), &|_| LEFT_OUT).unwrap();
+        let source = look(dir.path(), &dir.path().join("home/store")).unwrap();
         assert_eq!(left_out(&source), ["home/store"]);
     }
 
@@ -301,16 +353,13 @@ mod tests {
             ("lib/x.md", ""),
             ("project.toml", "[build]\ninclude = [\"app.py\", \"lib/*.py\"]\n"),
         ]);
-        assert_eq!(
-            left_out(&read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap()),
-            ["lib/x.md", "project.toml"]
-        );
+        assert_eq!(left_out(&look(dir.path(), Path::new("/nowhere")).unwrap()), ["lib/x.md", "project.toml"]);
     }
 
     #[test]
     fn a_folder_that_cannot_be_built_says_why() {
         let dir = folder(&[("file", "")]);
-        let say = |path: &Path| read(path, Path::new("/nowhere"), &|_| LEFT_OUT).unwrap_err().to_string();
+        let say = |path: &Path| look(path, Path::new("/nowhere")).unwrap_err().to_string();
         assert!(say(&dir.path().join("nowhere")).contains("there is no folder"));
         assert!(say(&dir.path().join("file")).contains("is a file"));
         assert!(say(folder(&[]).path()).ends_with("holds nothing to build"));
@@ -322,7 +371,7 @@ mod tests {
         let dir = folder(&[("a/b.py", "")]);
         std::os::unix::fs::symlink("../a/b.py", dir.path().join("a/inside")).unwrap();
         std::os::unix::fs::symlink("../../secret", dir.path().join("a/outside")).unwrap();
-        let notices = read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap().notices;
+        let notices = look(dir.path(), Path::new("/nowhere")).unwrap().notices;
         assert_eq!(notices.len(), 1);
         assert!(notices[0].contains("a/outside"), "{notices:?}");
     }

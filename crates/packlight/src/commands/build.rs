@@ -1,6 +1,7 @@
 //! `packlight build`.
 
 mod builder;
+mod papers;
 
 use super::Here;
 use crate::environment;
@@ -9,6 +10,7 @@ use crate::failure::{Failure, not_yet};
 use crate::render::summary;
 use builder::BuilderArguments;
 use clap::{Args, ValueEnum};
+use papers::PapersArguments;
 use platform::build::{BuildRequest, Locking};
 use platform::output::Output;
 use platform::{ImageName, Network};
@@ -43,8 +45,11 @@ pub(crate) struct Arguments {
     /// The image's name, such as my-app, my-app:1.4 or registry.example.com/team/my-app
     name: String,
     /// The app's folder
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
     path: PathBuf,
+    /// The project descriptor [default: project.toml in the app's folder, where there is one]
+    #[arg(long, short, value_name = "FILE")]
+    descriptor: Option<PathBuf>,
     /// Where the image goes besides the store: registry, docker, oci:DIR, oci-archive:FILE, docker-archive:FILE, or nowhere
     /// (store) [default: the Docker engine, where one answers]
     #[arg(long, short, value_name = "WHERE", value_parser = output)]
@@ -88,6 +93,8 @@ pub(crate) struct Arguments {
     /// An image whose layers may be used again, in place of the last one of the same name
     #[arg(long, value_name = "NAME")]
     previous_image: Option<String>,
+    #[command(flatten)]
+    papers: PapersArguments,
     #[command(flatten)]
     other: BuilderArguments,
     /// The machine that the image is for: linux/amd64 (linux/arm64: not yet)
@@ -144,6 +151,7 @@ fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failu
         name,
         tags: names.collect(),
         path: arguments.path.clone(),
+        descriptor: arguments.descriptor.clone(),
         env,
         previous_image: previous.into_iter().next(),
         builder: arguments.other.choice(&here.default_registry()?)?,
@@ -156,6 +164,7 @@ fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failu
         },
         clear_cache: arguments.clear_cache,
         locking: Locking::from_switches(switch(arguments.lock), switch(arguments.update)),
+        papers: arguments.papers.papers(),
     })
 }
 

@@ -3,6 +3,7 @@
 use super::BuildRequest;
 use crate::base::BaseError;
 use crate::builder::{BuilderError, RunImage};
+use crate::files::FilesError;
 use crate::isolation::{GroundError, Unisolated};
 use crate::lock::LockError;
 use crate::output::{OutputError, Written};
@@ -138,6 +139,9 @@ pub enum BuildError {
     /// The image is in the store, but did not get where it should go.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// The image is in the store, but what should be told of it could not be written.
+    #[error("the image is in the store, and what is told of it could not be handed over")]
+    Papers(#[from] FilesError),
     /// The sandbox could not be made ready.
     #[error(transparent)]
     Sandbox(#[from] sandbox::SandboxError),

@@ -2,7 +2,7 @@
 
 use crate::builder::{Choice, Named};
 use crate::output::Output;
-use crate::source::LEFT_OUT;
+use crate::source::{LEFT_OUT, Place};
 use cnb::project::Project;
 use oci::ImageName;
 use sandbox::{Access, Mount, Network};
@@ -19,6 +19,8 @@ pub struct BuildRequest {
     pub previous_image: Option<ImageName>,
     /// The app's folder.
     pub path: PathBuf,
+    /// The project descriptor; none: `project.toml` in the app's folder, where there is one.
+    pub descriptor: Option<PathBuf>,
     /// The builder and its parts, where they are not Packlight's own.
     pub builder: Choice,
     /// Files and folders of this machine that the buildpacks see.
@@ -35,6 +37,17 @@ pub struct BuildRequest {
     pub clear_cache: bool,
     /// What becomes of the lock.
     pub locking: Locking,
+    /// What is written beside the image.
+    pub papers: Papers,
+}
+
+/// What is written beside the image, and into which folders.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Papers {
+    /// Where the Software Bills of Materials go.
+    pub sbom: Option<PathBuf>,
+    /// Where `report.toml` goes.
+    pub report: Option<PathBuf>,
 }
 
 /// A file or folder of this machine that the buildpacks see.
@@ -94,6 +107,11 @@ impl Locking {
 }
 
 impl BuildRequest {
+    /// The source.
+    pub(crate) fn source(&self) -> Place<'_> {
+        Place { dir: &self.path, descriptor: self.descriptor.as_deref() }
+    }
+
     /// The image whose layers may be used again.
     #[must_use]
     pub fn previous(&self) -> &ImageName {
