@@ -10,7 +10,7 @@ mod unchanged;
 
 pub use crate::builder::{Added, AddedError, BuilderError, Choice, Named};
 pub use report::{BuildError, Built, BuiltLayer, BuiltProcess};
-pub use request::{BuildRequest, Locking, Papers, Volume};
+pub use request::{BuildRequest, Conditions, Locking, Papers, Volume, moment};
 
 use crate::builder;
 use crate::event::{Event, Events, Phase, in_phase};
@@ -28,9 +28,6 @@ use oci::AppDir;
 use site::{Made, Site};
 use std::sync::atomic::{AtomicBool, Ordering};
 use unchanged::Inputs;
-
-/// The execution environment of every build, until the command line can say another.
-const EXEC_ENV: &str = "production";
 
 /// Builds an image from source and leaves it in the store, and wherever else the request says.
 ///
@@ -148,7 +145,7 @@ impl Given {
 
 fn analyze(request: &BuildRequest, images: &StoreImages<'_>) -> Result<Previous, BuildError> {
     // The run image is not known before detection: what the buildpacks ask for decides it.
-    let asked = lifecycle::AnalyzeRequest { run_image: None, exec_env: EXEC_ENV };
+    let asked = lifecycle::AnalyzeRequest { run_image: None, exec_env: &request.conditions.exec_env };
     let (_, previous) = lifecycle::analyze(asked, images)?;
     Ok(if request.clear_cache { previous.without_layers() } else { previous })
 }

@@ -1,6 +1,7 @@
 //! `packlight build`.
 
 mod builder;
+mod conditions;
 mod papers;
 
 use super::Here;
@@ -10,6 +11,7 @@ use crate::failure::{Failure, not_yet};
 use crate::render::summary;
 use builder::BuilderArguments;
 use clap::{Args, ValueEnum};
+use conditions::ConditionArguments;
 use papers::PapersArguments;
 use platform::build::{BuildRequest, Locking};
 use platform::output::Output;
@@ -64,7 +66,7 @@ pub(crate) struct Arguments {
     #[arg(long, short, value_name = "NAME")]
     tag: Vec<String>,
     /// The process type that the image starts, in place of the buildpacks' choice
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, short = 'D', value_name = "TYPE")]
     default_process: Option<String>,
     /// The APM agents of the image; `none` leaves them out [default: opentelemetry]
     #[arg(long, value_name = "AGENT", value_delimiter = ',')]
@@ -95,6 +97,8 @@ pub(crate) struct Arguments {
     previous_image: Option<String>,
     #[command(flatten)]
     papers: PapersArguments,
+    #[command(flatten)]
+    conditions: ConditionArguments,
     #[command(flatten)]
     other: BuilderArguments,
     /// The machine that the image is for: linux/amd64 (linux/arm64: not yet)
@@ -155,7 +159,7 @@ fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failu
         env,
         previous_image: previous.into_iter().next(),
         builder: arguments.other.choice(&here.default_registry()?)?,
-        volumes: arguments.other.volumes()?,
+        volumes: arguments.other.volumes(&arguments.conditions.conditions().workspace)?,
         outputs: outputs(arguments),
         default_process: arguments.default_process.clone(),
         network: match arguments.network {
@@ -165,6 +169,7 @@ fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failu
         clear_cache: arguments.clear_cache,
         locking: Locking::from_switches(switch(arguments.lock), switch(arguments.update)),
         papers: arguments.papers.papers(),
+        conditions: arguments.conditions.conditions(),
     })
 }
 

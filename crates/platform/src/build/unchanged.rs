@@ -46,6 +46,7 @@ impl Inputs {
             "payload": world.payload_dir,
             "names": request.names().map(ToString::to_string).collect::<Vec<_>>(),
             "process": request.default_process,
+            "conditions": format!("{:?}", request.conditions),
             "network": format!("{:?}", request.network),
             "bases": crate::base::names_of_bases(&world.store)?,
             // The lock appears beside the source with `--lock`; it is compared by itself.
