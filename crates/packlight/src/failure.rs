@@ -118,7 +118,11 @@ impl From<SbomError> for Failure {
 
 impl From<AddedError> for Failure {
     fn from(error: AddedError) -> Self {
-        let code = if matches!(error, AddedError::NotYet(..)) { ExitCode::NOT_YET } else { ExitCode::USAGE };
+        let code = match &error {
+            AddedError::NotYet(..) => ExitCode::NOT_YET,
+            AddedError::Download(_) => ExitCode::BUILDER,
+            _ => ExitCode::USAGE,
+        };
         Self::of(code, &error)
     }
 }

@@ -8,7 +8,7 @@ mod request;
 mod site;
 mod unchanged;
 
-pub use crate::builder::{Added, AddedError, BuilderError, Choice, Named};
+pub use crate::builder::{Added, AddedError, BuilderError, Choice, DownloadError, Named};
 pub use report::{BuildError, Built, BuiltLayer, BuiltProcess};
 pub use request::{BuildRequest, Conditions, Locking, Papers, Volume, moment};
 

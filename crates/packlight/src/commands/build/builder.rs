@@ -18,8 +18,8 @@ pub(super) struct BuilderArguments {
     /// The run image, in place of the builder's
     #[arg(long, value_name = "IMAGE", requires = "builder")]
     run_image: Option<String>,
-    /// Build with these buildpacks in place of the builder's order: a folder, a .cnb file, an image, ID@VERSION of the
-    /// builder, or from=builder for its order
+    /// Build with these buildpacks in place of the builder's order: a folder, a .cnb or .tgz file or its URL, an image,
+    /// ID@VERSION of the builder, or from=builder for its order
     #[arg(long, short, value_name = "BUILDPACK", value_delimiter = ',')]
     buildpack: Vec<String>,
     /// A buildpack before each group of the order
