@@ -363,6 +363,22 @@ impl Beneath {
             .map_err(|error| self.io(name, error))
     }
 
+    /// Gives away everything in it, links themselves and not what they lead to.
+    ///
+    /// # Errors
+    /// When something can't be given away.
+    pub fn give_all(&self, owner: HostOwner) -> Result<(), BeneathError> {
+        for Entry { name, kind } in self.entries()? {
+            if kind == FileType::Directory
+                && let Some(dir) = self.dir(&name)?
+            {
+                dir.give_all(owner)?;
+            }
+            self.give(&name, Some(owner))?;
+        }
+        Ok(())
+    }
+
     fn wrong(&self, name: &OsStr, expected: &'static str) -> BeneathError {
         let path = self.name.join(name);
         match self.kind(name) {

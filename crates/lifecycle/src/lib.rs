@@ -9,6 +9,7 @@
 pub mod beneath;
 mod buildpack;
 pub mod cache;
+mod cache_image;
 mod catalogue;
 mod dirs;
 mod environment;
@@ -26,6 +27,7 @@ mod target;
 mod volume;
 
 pub use cache::Cache;
+pub use cache_image::{CacheImageError, cache_image, cache_metadata};
 pub use catalogue::{Catalogue, CatalogueError, Kind, Known};
 pub use dirs::{Dir, Dirs, HostOwner};
 pub use events::{Event, Events, Silent};

@@ -188,6 +188,7 @@ impl From<BuildError> for Failure {
             BuildError::Detect(error) => detect(&error),
             BuildError::Builder(error) => builder(error),
             BuildError::Base(error) => base(error),
+            BuildError::Cache(error) => Self::of(ExitCode::RESTORE, &error),
             BuildError::Restore(error) => Self::of(ExitCode::RESTORE, &error),
             BuildError::Build(error @ phase::BuildError::Failed { .. }) => {
                 Self::of(ExitCode::BUILDPACK, &error)

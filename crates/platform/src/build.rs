@@ -1,5 +1,6 @@
 //! A build from its start to its end, each step a call.
 
+mod cache;
 mod finished;
 mod handover;
 mod papers;
@@ -9,6 +10,7 @@ mod site;
 mod unchanged;
 
 pub use crate::builder::{Added, AddedError, BuilderError, Choice, DownloadError, Named};
+pub use cache::{BuildCache, CacheError};
 pub use report::{BuildError, Built, BuiltLayer, BuiltProcess};
 pub use request::{BuildRequest, Conditions, Locking, Papers, Volume, moment};
 
@@ -22,6 +24,7 @@ use crate::output;
 use crate::source::{self, Source};
 use crate::vcs;
 use crate::world::World;
+use cache::Shared;
 use handover::Handover;
 use lifecycle::Previous;
 use oci::AppDir;
@@ -86,12 +89,16 @@ fn through_the_phases(
         Some(_) => in_phase(events, Phase::Base, ready)?,
         None => ready()?,
     };
+    let shared = Shared::open(world, request)?;
     let site = Site::prepare(world, (request, source), (app_dir, isolation), given, builder)?;
     let images = StoreImages::new(&world.store, request.previous());
     let previous = in_phase(events, Phase::Analyze, || analyze(request, &images))?;
     let detected = in_phase(events, Phase::Detect, || site.detect(events))?;
     let (site, run_image) = site.on_run_image(source, &detected, events)?;
-    in_phase(events, Phase::Restore, || site.restore(&detected, &previous, events))?;
+    in_phase(events, Phase::Restore, || match &shared {
+        Some(shared) => Ok(shared.restore(&site, (request, &detected), &previous, events)?),
+        None => site.restore(&detected, &previous, events),
+    })?;
     let keep_finished = |error: &BuildError| finished::keep(&site, app_dir, &detected, error, events);
     let built = in_phase(events, Phase::Build, || site.build(&detected, &run_image, events))
         .inspect_err(keep_finished)?;
@@ -102,6 +109,9 @@ fn through_the_phases(
     keep(world, request, app_dir, &exported, &lock)?;
     tell_of_stale_lock(request, source, &lock, events)?;
     let outputs = hand_over(world, (&exported.image, app_dir), request, events)?;
+    if let Some(shared) = &shared {
+        shared.save(&site, (&detected, &exported), (&images, site.owner()), events);
+    }
     Ok(report::built(request, &run_image, &exported, &built.metadata, outputs))
 }
 

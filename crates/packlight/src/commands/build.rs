@@ -1,6 +1,7 @@
 //! `packlight build`.
 
 mod builder;
+mod cache;
 mod conditions;
 mod papers;
 
@@ -10,10 +11,11 @@ use crate::exit_code::ExitCode;
 use crate::failure::{Failure, not_yet};
 use crate::render::summary;
 use builder::BuilderArguments;
+use cache::{CacheArguments, Published};
 use clap::{Args, ValueEnum};
 use conditions::ConditionArguments;
 use papers::PapersArguments;
-use platform::build::{BuildRequest, Locking};
+use platform::build::{BuildCache, BuildRequest, Locking};
 use platform::output::Output;
 use platform::{ImageName, Network};
 use std::path::PathBuf;
@@ -96,6 +98,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME")]
     previous_image: Option<String>,
     #[command(flatten)]
+    cache: CacheArguments,
+    #[command(flatten)]
     papers: PapersArguments,
     #[command(flatten)]
     conditions: ConditionArguments,
@@ -166,11 +170,20 @@ fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failu
             Reach::Host => Network::Host,
             Reach::None => Network::None,
         },
+        cache: cache(arguments, &here.default_registry()?)?,
         clear_cache: arguments.clear_cache,
         locking: Locking::from_switches(switch(arguments.lock), switch(arguments.update)),
         papers: arguments.papers.papers(),
         conditions: arguments.conditions.conditions(),
     })
+}
+
+fn cache(arguments: &Arguments, default_registry: &str) -> Result<BuildCache, Failure> {
+    let published = match outputs(arguments).contains(&Output::Registry) {
+        true => Published::Yes,
+        false => Published::No,
+    };
+    arguments.cache.cache(published, default_registry)
 }
 
 fn outputs(arguments: &Arguments) -> Vec<Output> {

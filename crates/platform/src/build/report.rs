@@ -1,6 +1,6 @@
 //! What a build made, and why it made nothing.
 
-use super::BuildRequest;
+use super::{BuildRequest, CacheError};
 use crate::base::BaseError;
 use crate::builder::{BuilderError, RunImage};
 use crate::files::FilesError;
@@ -124,6 +124,9 @@ pub enum BuildError {
     /// There is no base.
     #[error(transparent)]
     Base(#[from] BaseError),
+    /// The shared cache cannot be used.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// The cached layers could not be made ready.
     #[error(transparent)]
     Restore(#[from] lifecycle::RestoreError),

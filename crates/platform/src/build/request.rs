@@ -1,5 +1,6 @@
 //! What a build is asked.
 
+use super::cache::BuildCache;
 use crate::builder::{Choice, Named};
 use crate::output::Output;
 use crate::room::inside;
@@ -34,6 +35,8 @@ pub struct BuildRequest {
     pub default_process: Option<String>,
     /// What of the network the buildpacks reach while they build.
     pub network: Network,
+    /// Where the layers are kept that the next build takes over.
+    pub cache: BuildCache,
     /// Whether cached layers are left aside.
     pub clear_cache: bool,
     /// What becomes of the lock.

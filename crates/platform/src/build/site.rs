@@ -1,5 +1,6 @@
 //! Where one build happens, and each phase of it there.
 
+use super::cache::BuildCache;
 use super::{BuildError, BuildRequest, Given, handover};
 use crate::app;
 use crate::base::{self, Wanted};
@@ -65,6 +66,10 @@ impl<'a> Site<'a> {
         let scratch = world.store.scratch()?;
         let at = |name: &str| scratch.path().join(name);
         let recorded = recorded_cache(app_dir, &builder)?.filter(|_| !request.clear_cache);
+        if request.cache != BuildCache::Store {
+            // What another build left would be taken for the shared cache's.
+            sandbox::remove_tree(&app_dir.layers())?;
+        }
         sandbox::own_dir(&at("work"), builder.user, &isolation)?;
         sandbox::own_dir(&app_dir.layers(), builder.user, &isolation)?;
         given.handover.write(&at("platform"), &request.volumes)?;
@@ -78,12 +83,18 @@ impl<'a> Site<'a> {
         let changes = Changes::within(&at("app"), builder.user, &isolation)?;
         let room = room(request, (&builder, &given), (lower, isolation), scratch.path(), (app_dir, changes));
         let dirs = dirs(&room, source, &builder)?;
-        let mut cache = recorded.map(|it| Cache::parse(&it)).unwrap_or_default();
+        let cache = recorded.filter(|_| request.cache == BuildCache::Store);
+        let mut cache = cache.map(|it| Cache::parse(&it)).unwrap_or_default();
         if request.locking.forgets() {
             cache.forget(handover::LOCK_LAYER);
         }
         let exec_env = request.conditions.exec_env.clone();
         Ok(Self { world, room, dirs, builder, cache, given, exec_env, scratch })
+    }
+
+    /// Who owns the app and its layers in images.
+    pub(super) fn owner(&self) -> oci::Owner {
+        oci::Owner::new(self.builder.user.uid, self.builder.user.gid)
     }
 
     /// The execution environment.
@@ -210,7 +221,7 @@ impl<'a> Site<'a> {
             cache: &self.cache,
             process_type: made.request.default_process.as_deref(),
             project: &handover::project_metadata(&self.given.vcs, &made.source.project),
-            owner: oci::Owner::new(self.builder.user.uid, self.builder.user.gid),
+            owner: self.owner(),
             exec_env: self.exec_env(),
             api: cnb::api::OWN_PLATFORM_API,
             created: made.request.conditions.created.as_deref(),
