@@ -60,6 +60,23 @@ fn ids_and_the_default_process_are_the_users() {
     }
 }
 
+#[test]
+fn flags_of_pack_that_mean_nothing_here_are_answered() {
+    let app = plain_app();
+    let build = |more: &[&str]| {
+        let mut command = packlight(["build", "flow-pack", "-o", "store", "--path"]);
+        say(command.arg(app.path()).args(more))
+    };
+    let said =
+        build(&["--trust-builder", "--lifecycle-image", "x", "-t", "flow-pack:1,flow-pack:2"]).ok().both();
+    assert!(said.contains("--trust-builder is without effect"), "{said}");
+    assert!(said.contains("--lifecycle-image is without effect"), "{said}");
+    let images = say(&mut packlight(["images", "--quiet"])).ok().out;
+    assert!(images.contains("flow-pack:1") && images.contains("flow-pack:2"), "{images}");
+    build(&["--docker-host", "inherit"]).fails(2, &["no build reaches a Docker engine", "DOCKER_HOST"]);
+    build(&["--extension", "x"]).fails(6, &["not yet: image extensions"]);
+}
+
 /// Path and owner of every entry of the image's layers.
 fn config_root(name: &str) -> Vec<(String, String)> {
     let dir = tempfile::tempdir().unwrap();

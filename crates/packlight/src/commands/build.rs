@@ -3,6 +3,7 @@
 mod builder;
 mod cache;
 mod conditions;
+mod pack;
 mod papers;
 
 use super::Here;
@@ -14,8 +15,10 @@ use builder::BuilderArguments;
 use cache::{CacheArguments, Published};
 use clap::{Args, ValueEnum};
 use conditions::ConditionArguments;
+use pack::PackArguments;
 use papers::PapersArguments;
 use platform::build::{BuildCache, BuildRequest, Locking};
+use platform::event::Event;
 use platform::output::Output;
 use platform::{ImageName, Network};
 use std::path::PathBuf;
@@ -65,7 +68,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
     /// A further name for the image
-    #[arg(long, short, value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME", value_delimiter = ',')]
     tag: Vec<String>,
     /// The process type that the image starts, in place of the buildpacks' choice
     #[arg(long, short = 'D', value_name = "TYPE")]
@@ -105,6 +108,8 @@ pub(crate) struct Arguments {
     conditions: ConditionArguments,
     #[command(flatten)]
     other: BuilderArguments,
+    #[command(flatten)]
+    pack: PackArguments,
     /// The machine that the image is for: linux/amd64 (linux/arm64: not yet)
     #[arg(long, value_name = "OS/ARCH", hide_short_help = true)]
     platform: Option<String>,
@@ -124,7 +129,11 @@ pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Fa
     refuse_promises(arguments)?;
     let request = request(here, arguments)?;
     let begin = std::time::Instant::now();
-    let world = here.world()?;
+    let mut world = here.world()?;
+    arguments.pack.add_to(&mut world.settings);
+    for text in arguments.pack.notices() {
+        here.screen.event(Event::Notice { text });
+    }
     let built = platform::build::build(&world, &request, &|event| here.screen.event(event));
     // A buildpack's own words for a full disk can be anything.
     let built = built.map_err(|error| match platform::housekeeping::is_full(&world.store) {
@@ -241,6 +250,7 @@ fn agents(asked: &[String]) -> Result<Option<String>, Failure> {
 }
 
 fn refuse_promises(arguments: &Arguments) -> Result<(), Failure> {
+    arguments.pack.refuse()?;
     match arguments.platform.as_deref() {
         None | Some("linux/amd64") => Ok(()),
         Some(other) => {

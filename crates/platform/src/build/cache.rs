@@ -62,7 +62,7 @@ pub(super) struct Shared<'a> {
 }
 
 enum Place<'a> {
-    Image(&'a ImageName, Option<Image>),
+    Image(&'a ImageName, Option<Box<Image>>),
     Folder(&'a Path, VolumeCache),
 }
 
@@ -76,7 +76,7 @@ impl<'a> Shared<'a> {
                 client.may_push(name)?;
                 let old = match client.image(name, &images::platform()) {
                     Err(Error { problem: Problem::NotFound { .. }, .. }) => None,
-                    found => Some(found?),
+                    found => Some(Box::new(found?)),
                 };
                 Place::Image(name, old)
             }
@@ -90,7 +90,7 @@ impl<'a> Shared<'a> {
 
     fn metadata(&self) -> Result<CacheMetadata, CacheError> {
         match &self.place {
-            Place::Image(_, old) => Ok(old.as_ref().map(lifecycle::cache_metadata).unwrap_or_default()),
+            Place::Image(_, old) => Ok(old.as_deref().map(lifecycle::cache_metadata).unwrap_or_default()),
             Place::Folder(dir, volume) => {
                 volume.metadata().map_err(|source| CacheError::Folder { dir: (*dir).to_owned(), source })
             }
@@ -152,7 +152,7 @@ impl<'a> Shared<'a> {
         match &self.place {
             Place::Image(name, old) => {
                 let nothing = || Ok(store.add_layer(&LayerSpec::new(""), None)?.record.layer_ref());
-                let image = lifecycle::cache_image(kept, old.as_ref(), &LayerRecord::layer_ref, &nothing)
+                let image = lifecycle::cache_image(kept, old.as_deref(), &LayerRecord::layer_ref, &nothing)
                     .map_err(CacheError::Make)?;
                 let repositories = std::slice::from_ref(*name);
                 let layers = Layers { store: Some(store), repositories };
@@ -184,7 +184,7 @@ impl LayerTars for Shared<'_> {
         match &self.place {
             Place::Folder(_, volume) => volume.unpack(diff_id, at, into),
             Place::Image(name, old) => {
-                let layers = old.iter().flat_map(Image::layers);
+                let layers = old.iter().flat_map(|it| it.layers());
                 let layer = layers.into_iter().find(|it| it.diff_id == *diff_id);
                 let layer = layer.ok_or_else(|| format!("the cache image has no layer {diff_id}"))?;
                 let blob = Descriptor::new(&layer.media_type, layer.digest, layer.size);
