@@ -114,8 +114,10 @@ fn build(build: &Build) -> Result<Built, Failure> {
     venv::open(build, &installer, &wanted)?;
     traces.remove_new()?;
     lock::write_fragment(&build.layers, &resolve::Fragment { python: pins })?;
+    buildpack::paketo::environment(build)?;
+    let labels = buildpack::paketo::labels(build)?;
     Ok(Built {
-        launch: LaunchToml { processes: start.processes(), ..LaunchToml::default() },
+        launch: LaunchToml { processes: start.processes(), labels, ..LaunchToml::default() },
         ..Built::default()
     })
 }

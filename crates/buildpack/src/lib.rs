@@ -30,6 +30,7 @@ pub mod error;
 pub mod layer;
 pub mod lock;
 pub mod log;
+pub mod paketo;
 pub mod pip;
 pub mod program;
 pub mod sbom;

@@ -2,6 +2,8 @@
 //!
 //! <https://github.com/buildpacks/spec/blob/b745fcf/extensions/project-descriptor.md>
 
+mod known;
+
 use crate::ParseError;
 use serde::Deserialize;
 
@@ -32,6 +34,8 @@ pub struct Project {
     pub env: Vec<(String, String)>,
     /// Packlight's own table, `[com.packlight]`: see [`Settings`].
     pub packlight: Settings,
+    /// Keys in the tables of the descriptor that its version does not know: they have no effect.
+    pub unknown: Vec<String>,
 }
 
 /// A buildpack that a project names.
@@ -104,9 +108,14 @@ impl Wanted {
 pub fn parse(file: &str, text: &str) -> Result<Project, ParseError> {
     let wrong = |reason: String| ParseError { file: file.to_owned(), reason };
     let raw: Raw = crate::parse(file, text)?;
+    let unlicensed = |head: &Head| head.licenses.iter().any(|it| it.kind.is_none() && it.uri.is_none());
+    if unlicensed(&raw.head) || unlicensed(&raw.project) {
+        return Err(wrong("a license has neither `type` nor `uri`; give one of them".to_owned()));
+    }
+    let table: toml::Table = crate::parse(file, text)?;
     let project = match raw.head.schema_version.as_deref() {
-        None | Some("0.1") => raw.v1(),
-        Some("0.2") => raw.v2(),
+        None | Some("0.1") => Project { unknown: known::unknown(&table, known::V1), ..raw.v1() },
+        Some("0.2") => Project { unknown: known::unknown(&table, known::V2), ..raw.v2() },
         Some(other) => {
             return Err(wrong(format!(
                 "schema-version `{other}` is not known; this version reads 0.1 and 0.2"
@@ -141,6 +150,15 @@ struct Head {
     name: Option<String>,
     version: Option<String>,
     source_url: Option<String>,
+    licenses: Vec<License>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct License {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    uri: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -151,6 +169,8 @@ struct Build {
     builder: Option<String>,
     buildpacks: Vec<Wanted>,
     env: Vec<Variable>,
+    pre: GroupOf,
+    post: GroupOf,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -169,6 +189,7 @@ struct Buildpacks {
     pre: GroupOf,
     post: GroupOf,
     build: BuildEnv,
+    env: EnvBuild,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -181,6 +202,13 @@ struct GroupOf {
 #[serde(default)]
 struct BuildEnv {
     env: Vec<Variable>,
+}
+
+/// How 0.2 was spelt at first; `pack` reads it where the other is not there.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct EnvBuild {
+    build: Vec<Variable>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -211,10 +239,11 @@ impl Raw {
             exclude: self.build.exclude,
             builder: self.build.builder,
             group: self.build.buildpacks,
-            pre: Vec::new(),
-            post: Vec::new(),
+            pre: self.build.pre.group,
+            post: self.build.post.group,
             env: pairs(self.build.env),
             packlight: self.com.packlight,
+            unknown: Vec::new(),
         }
     }
 
@@ -230,8 +259,12 @@ impl Raw {
             group: self.io.buildpacks.group,
             pre: self.io.buildpacks.pre.group,
             post: self.io.buildpacks.post.group,
-            env: pairs(self.io.buildpacks.build.env),
+            env: pairs(match self.io.buildpacks.build.env {
+                none if none.is_empty() => self.io.buildpacks.env.build,
+                env => env,
+            }),
             packlight: self.com.packlight,
+            unknown: Vec::new(),
         }
     }
 }
@@ -274,6 +307,19 @@ mod tests {
         assert!(both.to_string().contains("cannot both be given"), "{both}");
         let newer = parse("project.toml", "[_]\nschema-version = \"9\"\n").unwrap_err();
         assert!(newer.to_string().contains("`9` is not known"), "{newer}");
+    }
+
+    #[test]
+    fn variables_have_an_older_spelling_and_0_1_has_buildpacks_before_and_after() {
+        let older =
+            "[_]\nschema-version = \"0.2\"\n[[io.buildpacks.env.build]]\nname = \"A\"\nvalue = \"b\"\n";
+        assert_eq!(parse("project.toml", older).unwrap().env, [("A".to_owned(), "b".to_owned())]);
+        let both = format!("{older}[[io.buildpacks.build.env]]\nname = \"C\"\nvalue = \"d\"\n");
+        assert_eq!(parse("project.toml", &both).unwrap().env, [("C".to_owned(), "d".to_owned())]);
+        let before = parse("project.toml", "[[build.pre.group]]\nid = \"a\"\n").unwrap();
+        assert_eq!(before.pre[0].id.as_deref(), Some("a"));
+        let error = parse("project.toml", "[[project.licenses]]\n").unwrap_err().to_string();
+        assert!(error.contains("neither `type` nor `uri`"), "{error}");
     }
 
     #[test]

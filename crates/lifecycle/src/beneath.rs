@@ -213,7 +213,11 @@ impl Beneath {
         Ok(())
     }
 
-    fn file(&self, name: &OsStr) -> Result<Option<std::fs::File>, BeneathError> {
+    /// A file, open for reading; `None` when nothing has that name.
+    ///
+    /// # Errors
+    /// When it is a link or no regular file, or can't be opened.
+    pub fn file(&self, name: &OsStr) -> Result<Option<std::fs::File>, BeneathError> {
         let fd = match rustix::fs::openat(&self.fd, name, FILE, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(None),
@@ -357,6 +361,22 @@ impl Beneath {
         let gid = rustix::fs::Gid::from_raw(owner.gid);
         rustix::fs::chownat(&self.fd, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|error| self.io(name, error))
+    }
+
+    /// Gives away everything in it, links themselves and not what they lead to.
+    ///
+    /// # Errors
+    /// When something can't be given away.
+    pub fn give_all(&self, owner: HostOwner) -> Result<(), BeneathError> {
+        for Entry { name, kind } in self.entries()? {
+            if kind == FileType::Directory
+                && let Some(dir) = self.dir(&name)?
+            {
+                dir.give_all(owner)?;
+            }
+            self.give(&name, Some(owner))?;
+        }
+        Ok(())
     }
 
     fn wrong(&self, name: &OsStr, expected: &'static str) -> BeneathError {

@@ -9,6 +9,7 @@
 pub mod beneath;
 mod buildpack;
 pub mod cache;
+mod cache_image;
 mod catalogue;
 mod dirs;
 mod environment;
@@ -26,6 +27,7 @@ mod target;
 mod volume;
 
 pub use cache::Cache;
+pub use cache_image::{CacheImageError, cache_image, cache_metadata};
 pub use catalogue::{Catalogue, CatalogueError, Kind, Known};
 pub use dirs::{Dir, Dirs, HostOwner};
 pub use events::{Event, Events, Silent};
@@ -34,7 +36,9 @@ pub use phases::after_failure::{FailedRequest, after_failure};
 pub use phases::analyze::{AnalyzeError, AnalyzeRequest, Previous, analyze};
 pub use phases::build::{BuildError, BuildRequest, Built, build};
 pub use phases::detect::{DetectError, DetectRequest, Detected, Left, Said, check_targets, detect};
-pub use phases::export::{ExportError, ExportRequest, Exported, ExportedLayer, Launcher, RunBase, export};
+pub use phases::export::{
+    ExportError, ExportRequest, Exported, ExportedLayer, Launcher, RunBase, export, report,
+};
 pub use phases::keep::{KeepError, KeepRequest, ToKeep, keep};
 pub use phases::rebase::{Force, RebaseError, RebaseRequest, Rebased, rebase, target_of};
 pub use phases::restore::{RestoreError, RestoreRequest, Restored, restore};

@@ -1,6 +1,6 @@
 //! Everything that can be asked on the command line; what a verb takes is in its own file of `commands/`.
 
-use crate::commands::{base, build, exit_codes, images, inspect, prune, rebase, rm, run, store};
+use crate::commands::{base, build, exit_codes, images, inspect, prune, rebase, rm, run, sbom, store};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -96,7 +96,7 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make an image of an app's source
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
     /// Start an image from the store
     Run(run::Arguments),
     /// List the images of the store
@@ -104,6 +104,8 @@ pub(crate) enum Command {
     Images(images::Arguments),
     /// Show what an image or a builder says of itself, without fetching a layer
     Inspect(inspect::Arguments),
+    /// Look at an image's Software Bills of Materials
+    Sbom(sbom::Arguments),
     /// Take names away from images; `prune` then frees the space
     Rm(rm::Arguments),
     /// Free what nothing uses any more

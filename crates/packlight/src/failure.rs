@@ -8,6 +8,7 @@ use platform::build::{AddedError, BuildError, BuilderError};
 use platform::images::ImageError;
 use platform::rebase::MatchError;
 use platform::run::RunError;
+use platform::sbom::SbomError;
 use platform::world::WorldError;
 use platform::{DetectError, StoreError, Verdict, lifecycle_errors as phase};
 use serde::Serialize;
@@ -105,9 +106,23 @@ impl From<ImageError> for Failure {
     }
 }
 
+impl From<SbomError> for Failure {
+    fn from(error: SbomError) -> Self {
+        match error {
+            SbomError::Image(error) => error.into(),
+            SbomError::NotRemote(_) => Self::of(ExitCode::USAGE, &error),
+            other => Self::of(ExitCode::GENERAL, &other),
+        }
+    }
+}
+
 impl From<AddedError> for Failure {
     fn from(error: AddedError) -> Self {
-        let code = if matches!(error, AddedError::NotYet(..)) { ExitCode::NOT_YET } else { ExitCode::USAGE };
+        let code = match &error {
+            AddedError::NotYet(..) => ExitCode::NOT_YET,
+            AddedError::Download(_) => ExitCode::BUILDER,
+            _ => ExitCode::USAGE,
+        };
         Self::of(code, &error)
     }
 }
@@ -173,6 +188,7 @@ impl From<BuildError> for Failure {
             BuildError::Detect(error) => detect(&error),
             BuildError::Builder(error) => builder(error),
             BuildError::Base(error) => base(error),
+            BuildError::Cache(error) => Self::of(ExitCode::RESTORE, &error),
             BuildError::Restore(error) => Self::of(ExitCode::RESTORE, &error),
             BuildError::Build(error @ phase::BuildError::Failed { .. }) => {
                 Self::of(ExitCode::BUILDPACK, &error)
@@ -180,6 +196,7 @@ impl From<BuildError> for Failure {
             BuildError::Build(error) => Self::of(ExitCode::BUILD, &error),
             BuildError::Export(error) => Self::of(ExitCode::EXPORT, &error),
             BuildError::Output(error) => Self::of(ExitCode::OUTPUT, &error),
+            BuildError::Papers(_) => Self::of(ExitCode::OUTPUT, &error),
             other => Self::of(ExitCode::GENERAL, &other),
         }
     }

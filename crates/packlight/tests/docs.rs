@@ -130,6 +130,27 @@ fn every_variable_of_ours_is_on_its_page() {
 }
 
 #[test]
+fn every_variable_of_paketos_is_on_its_page() {
+    let page = fs::read_to_string(top().join("docs/reference/paketo.md")).unwrap();
+    let mut missing = BTreeSet::new();
+    let mut found = 0;
+    for file in ["crates/buildpack/src/paketo.rs", "buildpacks/python/src/paketo.rs"] {
+        let text = fs::read_to_string(top().join(file)).unwrap();
+        for word in text.split("#[cfg(test)]").next().unwrap().split('"').skip(1).step_by(2) {
+            let is_name = word.bytes().all(|c| c.is_ascii_uppercase() || c == b'_');
+            if is_name && word.starts_with("BP_") && word.len() > 3 {
+                found += 1;
+                if !page.contains(&format!("`{word}`")) {
+                    missing.insert(word.to_owned());
+                }
+            }
+        }
+    }
+    assert!(found > 30, "{found}");
+    assert!(missing.is_empty(), "docs/reference/paketo.md lacks {missing:#?}");
+}
+
+#[test]
 fn every_link_between_pages_leads_somewhere() {
     let pages: Vec<_> =
         files().into_iter().filter(|path| path.extension().is_some_and(|it| it == "md")).collect();

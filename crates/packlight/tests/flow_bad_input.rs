@@ -28,6 +28,17 @@ fn a_folder_that_is_missing_empty_or_a_file_is_named() {
 }
 
 #[test]
+fn a_descriptor_that_is_missing_or_wrong_is_named() {
+    let app = folder(&[("requirements.txt", ""), ("wrong.toml", "[_]\nschema-version = \"9\"\n")]);
+    for (file, words) in [("none.toml", "there is no project descriptor"), ("wrong.toml", "`9` is not known")]
+    {
+        let mut command = packlight(["build", "flow-bad", "--output", "store", "--path"]);
+        command.arg(app.path()).arg("--descriptor").arg(app.path().join(file));
+        say(&mut command).fails(5, &[words, file]);
+    }
+}
+
+#[test]
 fn a_folder_that_no_buildpack_takes_gets_every_buildpacks_word() {
     refused(
         &[("notes.txt", "")],
@@ -142,11 +153,7 @@ fn image_names_that_cannot_be_are_refused() {
 #[test]
 fn what_is_promised_but_not_there_yet_says_so() {
     let app = plain_app();
-    for args in [
-        &["--platform", "linux/arm64"][..],
-        &["--buildpack", "urn:cnb:registry:example/hello"],
-        &["--buildpack", "https://example.com/hello.tgz"],
-    ] {
+    for args in [&["--platform", "linux/arm64"][..], &["--buildpack", "urn:cnb:registry:example/hello"]] {
         let mut command = packlight(["build", "flow-bad", "--output", "store", "--path"]);
         let said = say(command.arg(app.path()).args(args));
         assert!(said.code != Some(0) && said.both().contains("not yet"), "{args:?}: {said:?}");

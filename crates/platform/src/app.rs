@@ -81,6 +81,7 @@ mod tests {
             dir: lower,
             left_out: [PathBuf::from(".git")].into(),
             project: Project::default(),
+            project_dir: PathBuf::new(),
             lock: None,
             notices: Vec::new(),
         };

@@ -1,15 +1,18 @@
 //! A build from its start to its end, each step a call.
 
+mod cache;
 mod finished;
 mod handover;
+mod papers;
 mod report;
 mod request;
 mod site;
 mod unchanged;
 
-pub use crate::builder::{Added, AddedError, BuilderError, Choice, Named};
+pub use crate::builder::{Added, AddedError, BuilderError, Choice, DownloadError, Named};
+pub use cache::{BuildCache, CacheError};
 pub use report::{BuildError, Built, BuiltLayer, BuiltProcess};
-pub use request::{BuildRequest, Locking, Volume};
+pub use request::{BuildRequest, Conditions, Locking, Papers, Volume, moment};
 
 use crate::builder;
 use crate::event::{Event, Events, Phase, in_phase};
@@ -21,6 +24,7 @@ use crate::output;
 use crate::source::{self, Source};
 use crate::vcs;
 use crate::world::World;
+use cache::Shared;
 use handover::Handover;
 use lifecycle::Previous;
 use oci::AppDir;
@@ -28,16 +32,13 @@ use site::{Made, Site};
 use std::sync::atomic::{AtomicBool, Ordering};
 use unchanged::Inputs;
 
-/// The execution environment of every build, until the command line can say another.
-const EXEC_ENV: &str = "production";
-
 /// Builds an image from source and leaves it in the store, and wherever else the request says.
 ///
 /// # Errors
 /// With the first step that fails; the store then holds what it held before.
 pub fn build(world: &World, request: &BuildRequest, events: Events<'_>) -> Result<Built, BuildError> {
     let source = in_phase(events, Phase::Prepare, || {
-        source::read(&request.path, world.store.root(), &|project| request.left_out(project))
+        source::read(request.source(), world.store.root(), &|project| request.left_out(project))
     })?;
     for text in &source.notices {
         events(Event::Notice { text: text.clone() });
@@ -50,7 +51,7 @@ pub fn build(world: &World, request: &BuildRequest, events: Events<'_>) -> Resul
     let last = unchanged::last(world, request, &app_dir, (&inputs, &given.handover.lock))?;
     if let Some((image, built)) = last.filter(|_| request.builder.is_own()) {
         events(Event::Unchanged);
-        let outputs = in_phase(events, Phase::Output, || output::hand_over(world, &image, request, events))?;
+        let outputs = hand_over(world, (&image, &app_dir), request, events)?;
         return Ok(Built { outputs, ..built });
     }
     let warned = AtomicBool::new(false);
@@ -88,12 +89,16 @@ fn through_the_phases(
         Some(_) => in_phase(events, Phase::Base, ready)?,
         None => ready()?,
     };
+    let shared = Shared::open(world, request)?;
     let site = Site::prepare(world, (request, source), (app_dir, isolation), given, builder)?;
     let images = StoreImages::new(&world.store, request.previous());
     let previous = in_phase(events, Phase::Analyze, || analyze(request, &images))?;
     let detected = in_phase(events, Phase::Detect, || site.detect(events))?;
     let (site, run_image) = site.on_run_image(source, &detected, events)?;
-    in_phase(events, Phase::Restore, || site.restore(&detected, &previous, events))?;
+    in_phase(events, Phase::Restore, || match &shared {
+        Some(shared) => Ok(shared.restore(&site, (request, &detected), &previous, events)?),
+        None => site.restore(&detected, &previous, events),
+    })?;
     let keep_finished = |error: &BuildError| finished::keep(&site, app_dir, &detected, error, events);
     let built = in_phase(events, Phase::Build, || site.build(&detected, &run_image, events))
         .inspect_err(keep_finished)?;
@@ -103,9 +108,25 @@ fn through_the_phases(
     let lock = site.lock_after(&run_image)?;
     keep(world, request, app_dir, &exported, &lock)?;
     tell_of_stale_lock(request, source, &lock, events)?;
-    let outputs =
-        in_phase(events, Phase::Output, || output::hand_over(world, &exported.image, request, events))?;
+    let outputs = hand_over(world, (&exported.image, app_dir), request, events)?;
+    if let Some(shared) = &shared {
+        shared.save(&site, (&detected, &exported), (&images, site.owner()), events);
+    }
     Ok(report::built(request, &run_image, &exported, &built.metadata, outputs))
+}
+
+/// The image, and what is told of it, to every place that the request names.
+fn hand_over(
+    world: &World,
+    (image, app_dir): (&oci::Image, &AppDir),
+    request: &BuildRequest,
+    events: Events<'_>,
+) -> Result<Vec<output::Written>, BuildError> {
+    in_phase(events, Phase::Output, || {
+        let mut written = output::hand_over(world, image, request, events)?;
+        written.extend(papers::write(image, app_dir, request, events)?);
+        Ok(written)
+    })
 }
 
 /// What a build is given beside its source.
@@ -134,7 +155,7 @@ impl Given {
 
 fn analyze(request: &BuildRequest, images: &StoreImages<'_>) -> Result<Previous, BuildError> {
     // The run image is not known before detection: what the buildpacks ask for decides it.
-    let asked = lifecycle::AnalyzeRequest { run_image: None, exec_env: EXEC_ENV };
+    let asked = lifecycle::AnalyzeRequest { run_image: None, exec_env: &request.conditions.exec_env };
     let (_, previous) = lifecycle::analyze(asked, images)?;
     Ok(if request.clear_cache { previous.without_layers() } else { previous })
 }

@@ -6,6 +6,7 @@
 
 mod added;
 mod described;
+mod download;
 mod image;
 mod own;
 
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 
 pub use added::{Added, AddedError};
 pub use described::Named;
+pub use download::DownloadError;
 pub use image::BuilderError;
 
 /// What a user says of the builder.

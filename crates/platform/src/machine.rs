@@ -218,7 +218,8 @@ fn hides_the_room(target: &Path) -> bool {
         || ["/dev", "/proc", "/sys"].iter().any(|it| target.starts_with(it))
 }
 
-fn target(mount: &Mount) -> &Path {
+/// Where a mount is seen.
+pub(crate) fn target(mount: &Mount) -> &Path {
     match mount {
         Mount::Bind { target, .. }
         | Mount::Overlay { target, .. }

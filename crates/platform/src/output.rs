@@ -33,7 +33,7 @@ pub enum Output {
 /// An image that went somewhere.
 #[derive(Debug, Clone, Serialize)]
 pub struct Written {
-    /// `registry`, `docker`, `oci`, `oci-archive` or `docker-archive`.
+    /// `registry`, `docker`, `oci`, `oci-archive` or `docker-archive`; `sbom` or `report`: what is told of it.
     pub kind: &'static str,
     /// The engine, or the path.
     pub place: String,
@@ -133,7 +133,7 @@ fn registry(
     Ok(Written { kind: "registry", place, id: Some(pushed.digest.to_string()) })
 }
 
-fn file(kind: &'static str, path: &std::path::Path) -> Written {
+pub(crate) fn file(kind: &'static str, path: &std::path::Path) -> Written {
     Written { kind, place: path.display().to_string(), id: None }
 }
 

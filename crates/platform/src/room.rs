@@ -11,7 +11,7 @@ pub(crate) const BUILD_USER: Identity = Identity { uid: 1000, gid: 1000 };
 
 /// Where things are inside.
 pub(crate) mod inside {
-    /// The application.
+    /// The application, unless the user chooses another place.
     pub(crate) const APP: &str = "/workspace";
     /// The layers.
     pub(crate) const LAYERS: &str = "/layers";
@@ -32,6 +32,8 @@ pub(crate) struct BuildRoom {
     pub(crate) root: Vec<PathBuf>,
     /// Who builds: `CNB_USER_ID` and `CNB_GROUP_ID`.
     pub(crate) user: Identity,
+    /// Where the app is, inside.
+    pub(crate) app: PathBuf,
     /// The source, read-only, and above it what hides the parts that are left out; topmost first.
     pub(crate) source: Vec<PathBuf>,
     /// What changes in the application directory, thrown away after the build.
@@ -91,7 +93,7 @@ impl BuildRoom {
             Mount::Tmpfs { target: "/tmp".into() },
             bind(&self.platform, inside::PLATFORM, Access::ReadOnly),
             Mount::Overlay {
-                target: inside::APP.into(),
+                target: self.app.clone(),
                 lower: self.source.clone(),
                 upper: changes.upper.clone(),
                 work: changes.work.clone(),

@@ -3,10 +3,12 @@
 //! Nothing is copied: the folder becomes the read-only lower layer of the app directory, and what is left out is
 //! hidden from it.
 
+mod walk;
+
 use cnb::project::Project;
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use walk::{Rules, Walk};
 
 /// Left out unless `project.toml` brings it back (`exclude = ["!.env"]`, or `include`). Secrets, histories, and what
 /// belongs to the machine it was made on.
@@ -28,6 +30,8 @@ pub struct Source {
     pub left_out: BTreeSet<PathBuf>,
     /// `project.toml`, or the defaults.
     pub project: Project,
+    /// The folder that relative paths in it start from.
+    pub project_dir: PathBuf,
     /// Text of the `packlight.lock` beside the source.
     pub lock: Option<String>,
     /// Sentences that the user should read.
@@ -54,6 +58,9 @@ pub enum SourceError {
     /// Something in it cannot be read.
     #[error("the source cannot be read")]
     Read(#[from] std::io::Error),
+    /// There is no descriptor where one was said to be.
+    #[error("there is no project descriptor {}", .0.display())]
+    NoDescriptor(PathBuf),
     /// `project.toml` is wrong.
     #[error(transparent)]
     Project(#[from] cnb::ParseError),
@@ -67,12 +74,22 @@ pub enum SourceError {
     },
 }
 
+/// A source folder, as a user says it.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The folder.
+    pub dir: &'a Path,
+    /// The project descriptor; none: `project.toml` in the folder, where there is one.
+    pub descriptor: Option<&'a Path>,
+}
+
 /// Looks at a source folder. `store` is left out when it lies in the folder: it grows while the app is built; and
 /// `defaults` is what is left out unless `project.toml` brings it back.
 ///
 /// # Errors
 /// When it is missing, empty or unreadable, or its `project.toml` is wrong.
-pub fn read(path: &Path, store: &Path, defaults: &LeftOut<'_>) -> Result<Source, SourceError> {
+pub fn read(place: Place<'_>, store: &Path, defaults: &LeftOut<'_>) -> Result<Source, SourceError> {
+    let path = place.dir;
     let metadata = match fs_err::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -84,10 +101,7 @@ pub fn read(path: &Path, store: &Path, defaults: &LeftOut<'_>) -> Result<Source,
         return Err(SourceError::NotAFolder(path.to_owned()));
     }
     let dir = fs_err::canonicalize(path)?;
-    let project = match optional(&dir.join("project.toml"))? {
-        Some(text) => cnb::project::parse("project.toml", &text)?,
-        None => Project::default(),
-    };
+    let (project, project_dir) = project(&dir, place.descriptor)?;
     let rules = Rules::new(&dir, &project, defaults(&project))?;
     let store = fs_err::canonicalize(store).unwrap_or_else(|_| store.to_owned());
     let mut walk =
@@ -100,7 +114,26 @@ pub fn read(path: &Path, store: &Path, defaults: &LeftOut<'_>) -> Result<Source,
     let mut notices = say(walk.links);
     notices.extend(say_left_out(&walk.left_out, defaults(&project)));
     let left_out = walk.left_out;
-    Ok(Source { dir, left_out, project, lock, notices })
+    notices.extend(say_unknown(&project));
+    Ok(Source { dir, left_out, project, project_dir, lock, notices })
+}
+
+fn project(dir: &Path, descriptor: Option<&Path>) -> Result<(Project, PathBuf), SourceError> {
+    let Some(file) = descriptor else {
+        let text = optional(&dir.join("project.toml"))?;
+        let project = text.map(|it| cnb::project::parse("project.toml", &it)).transpose()?;
+        return Ok((project.unwrap_or_default(), dir.to_owned()));
+    };
+    let text = optional(file)?.ok_or_else(|| SourceError::NoDescriptor(file.to_owned()))?;
+    let folder = fs_err::canonicalize(file)?.parent().map_or_else(|| dir.to_owned(), Path::to_owned);
+    Ok((cnb::project::parse(&file.display().to_string(), &text)?, folder))
+}
+
+/// Keys that nobody reads are named: one of them may be misspelt.
+fn say_unknown(project: &Project) -> Option<String> {
+    let keys = project.unknown.join(", ");
+    (!keys.is_empty())
+        .then(|| format!("the project descriptor's version does not know {keys}: without effect"))
 }
 
 /// What is left out unasked, by name; not how often.
@@ -140,136 +173,6 @@ fn optional(file: &Path) -> std::io::Result<Option<String>> {
     }
 }
 
-/// Which paths are left out. Gitignore syntax, the last match wins, as the project descriptor asks.
-enum Rules {
-    LeaveOut(Gitignore),
-    KeepOnly(Gitignore),
-}
-
-impl Rules {
-    fn new(dir: &Path, project: &Project, defaults: &[&str]) -> Result<Self, SourceError> {
-        let patterns = |lists: &[&[String]]| {
-            let mut builder = GitignoreBuilder::new(dir);
-            for pattern in lists.iter().copied().flatten() {
-                builder.add_line(None, pattern).map_err(|error| SourceError::Pattern {
-                    pattern: pattern.clone(),
-                    reason: error.to_string(),
-                })?;
-            }
-            builder
-                .build()
-                .map_err(|error| SourceError::Pattern { pattern: String::new(), reason: error.to_string() })
-        };
-        if project.include.is_empty() {
-            let defaults: Vec<String> = defaults.iter().map(|it| (*it).to_owned()).collect();
-            Ok(Self::LeaveOut(patterns(&[&defaults, &project.exclude])?))
-        } else {
-            Ok(Self::KeepOnly(patterns(&[&project.include])?))
-        }
-    }
-
-    fn leaves_out(&self, path: &Path, is_dir: bool) -> bool {
-        if path == Path::new(NEVER) {
-            return true;
-        }
-        match self {
-            Self::LeaveOut(rules) => rules.matched(path, is_dir).is_ignore(),
-            // A folder is entered: something in it may be asked for.
-            Self::KeepOnly(rules) => !is_dir && !rules.matched_path_or_any_parents(path, is_dir).is_ignore(),
-        }
-    }
-
-    /// Whether a folder that nothing was kept of is left out as well.
-    fn leaves_out_empty(&self, path: &Path) -> bool {
-        match self {
-            Self::LeaveOut(_) => false,
-            Self::KeepOnly(rules) => !rules.matched_path_or_any_parents(path, true).is_ignore(),
-        }
-    }
-}
-
-/// Said now, with the file's name, and not after minutes of building. Root may be refused too: by a network's file system.
-fn readable(file: &Path) -> std::io::Result<()> {
-    match rustix::fs::access(file, rustix::fs::Access::READ_OK) {
-        Err(error) if error == rustix::io::Errno::ACCESS => {
-            Err(std::io::Error::new(error.kind(), format!("{}: permission denied", file.display())))
-        }
-        // Whatever else may be wrong is said by whoever reads it.
-        _ => Ok(()),
-    }
-}
-
-struct Walk<'a> {
-    rules: &'a Rules,
-    store: &'a Path,
-    left_out: BTreeSet<PathBuf>,
-    kept: usize,
-    links: Vec<String>,
-}
-
-impl Walk<'_> {
-    fn folder(&mut self, dir: &Path, inside: &Path) -> Result<(), SourceError> {
-        for entry in fs_err::read_dir(dir)? {
-            let entry = entry?;
-            let relative = inside.join(entry.file_name());
-            let kind = entry.file_type()?;
-            if self.rules.leaves_out(&relative, kind.is_dir()) || entry.path() == self.store {
-                self.left_out.insert(relative);
-            } else if kind.is_dir() {
-                self.inner(&entry.path(), relative)?;
-            } else {
-                self.kept += 1;
-                if kind.is_symlink() {
-                    self.link(&entry.path(), &relative, inside)?;
-                } else if kind.is_file() {
-                    readable(&entry.path())?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A folder in the folder; one of which nothing is kept is left out itself, unless it is asked for.
-    fn inner(&mut self, dir: &Path, relative: PathBuf) -> Result<(), SourceError> {
-        let (kept, outside) = (self.kept, std::mem::take(&mut self.left_out));
-        self.folder(dir, &relative)?;
-        let inside = std::mem::replace(&mut self.left_out, outside);
-        if self.kept == kept && self.rules.leaves_out_empty(&relative) {
-            self.left_out.insert(relative);
-        } else {
-            self.left_out.extend(inside);
-        }
-        Ok(())
-    }
-
-    /// A link that leads out of the folder is kept as it is, and will lead nowhere.
-    fn link(&mut self, path: &Path, relative: &Path, inside: &Path) -> Result<(), SourceError> {
-        let target = fs_err::read_link(path)?;
-        let mut depth = inside.components().count();
-        let leads_out = target.is_absolute()
-            || target.components().any(|part| match part {
-                std::path::Component::ParentDir if depth == 0 => true,
-                std::path::Component::ParentDir => {
-                    depth -= 1;
-                    false
-                }
-                std::path::Component::Normal(_) => {
-                    depth += 1;
-                    false
-                }
-                _ => false,
-            });
-        if leads_out {
-            self.links.push(format!(
-                "the link {} leads out of the app's folder to {}; in the image it will lead there, where the file may be missing",
-                relative.display(),
-                target.display()
-            ));
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,6 +185,10 @@ mod tests {
             fs_err::write(path, text).unwrap();
         }
         dir
+    }
+
+    fn look(dir: &Path, store: &Path) -> Result<Source, SourceError> {
+        read(Place { dir, descriptor: None }, store, &|_| LEFT_OUT)
     }
 
     fn left_out(source: &Source) -> Vec<&str> {
@@ -298,7 +205,7 @@ mod tests {
             ("a/__pycache__/x.pyc", ""),
             ("packlight.lock", "version = 1"),
         ]);
-        let source = read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap();
+        let source = look(dir.path(), Path::new("/nowhere")).unwrap();
         assert_eq!(left_out(&source), [".env", ".env.local", ".git", "a/__pycache__", "packlight.lock"]);
         assert_eq!(
             source.notices,
@@ -317,13 +224,30 @@ mod tests {
             ("notes.md", ""),
             ("project.toml", "[build]\nexclude = [\"*.md\", \"!.env\"]\n"),
         ]);
-        assert_eq!(left_out(&read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap()), ["notes.md"]);
+        assert_eq!(left_out(&look(dir.path(), Path::new("/nowhere")).unwrap()), ["notes.md"]);
+    }
+
+    #[test]
+    fn a_descriptor_elsewhere_is_read_in_place_of_the_folders_own() {
+        let app = folder(&[("app.py", ""), ("notes.md", ""), ("project.toml", "not TOML")]);
+        let other = folder(&[("a/descriptor.toml", "[build]\nexclude = [\"*.md\"]\nexcludes = []\n")]);
+        let file = other.path().join("a/descriptor.toml");
+        let read = |file: &Path| {
+            let place = Place { dir: app.path(), descriptor: Some(file) };
+            read(place, Path::new("/nowhere"), &|_| LEFT_OUT)
+        };
+        let source = read(&file).unwrap();
+        assert_eq!(left_out(&source), ["notes.md"]);
+        assert_eq!(source.project_dir, fs_err::canonicalize(other.path()).unwrap().join("a"));
+        assert!(source.notices[0].contains("does not know build.excludes"), "{:?}", source.notices);
+        let said = read(&other.path().join("none.toml")).unwrap_err().to_string();
+        assert!(said.contains("there is no project descriptor") && said.contains("none.toml"), "{said}");
     }
 
     #[test]
     fn a_store_in_the_folder_is_no_source() {
         let dir = folder(&[("app.py", ""), ("home/store/blob", "")]);
-        let source = read(dir.path(), &dir.path().join("home/store"), &|_| LEFT_OUT).unwrap();
+        let source = look(dir.path(), &dir.path().join("home/store")).unwrap();
         assert_eq!(left_out(&source), ["home/store"]);
     }
 
@@ -337,7 +261,7 @@ mod tests {
             ("project.toml", "[build]\ninclude = [\"app.py\", \"lib/*.py\"]\n"),
         ]);
         assert_eq!(
-            left_out(&read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap()),
+            left_out(&look(dir.path(), Path::new("/nowhere")).unwrap()),
             ["docs", "lib/x.md", "project.toml"]
         );
     }
@@ -345,7 +269,7 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_built_says_why() {
         let dir = folder(&[("file", "")]);
-        let say = |path: &Path| read(path, Path::new("/nowhere"), &|_| LEFT_OUT).unwrap_err().to_string();
+        let say = |path: &Path| look(path, Path::new("/nowhere")).unwrap_err().to_string();
         assert!(say(&dir.path().join("nowhere")).contains("there is no folder"));
         assert!(say(&dir.path().join("file")).contains("is a file"));
         assert!(say(folder(&[]).path()).ends_with("holds nothing to build"));
@@ -357,7 +281,7 @@ mod tests {
         let dir = folder(&[("a/b.py", "")]);
         std::os::unix::fs::symlink("../a/b.py", dir.path().join("a/inside")).unwrap();
         std::os::unix::fs::symlink("../../secret", dir.path().join("a/outside")).unwrap();
-        let notices = read(dir.path(), Path::new("/nowhere"), &|_| LEFT_OUT).unwrap().notices;
+        let notices = look(dir.path(), Path::new("/nowhere")).unwrap().notices;
         assert_eq!(notices.len(), 1);
         assert!(notices[0].contains("a/outside"), "{notices:?}");
     }

@@ -185,16 +185,22 @@ pub fn export(
     let mut refs = request.base.image.layers();
     refs.extend(made.iter().map(|it| it.layer.clone()));
     let image = images.put(&config, &refs)?;
-    let report = Report {
+    let report = report(&image, request.tags);
+    let cache = record::new_cache(request, &buildpacks, &made)?;
+    Ok(Exported { image, report, layers: made.iter().map(Made::exported).collect(), cache })
+}
+
+/// What `report.toml` says of an image with these names.
+#[must_use]
+pub fn report(image: &Image, tags: &[String]) -> Report {
+    Report {
         image: ReportImage {
-            tags: request.tags.to_vec(),
+            tags: tags.to_vec(),
             digest: image.digest().to_string(),
             image_id: image.id().to_string(),
             manifest_size: Some(image.manifest_json().len() as u64),
         },
-    };
-    let cache = record::new_cache(request, &buildpacks, &made)?;
-    Ok(Exported { image, report, layers: made.iter().map(Made::exported).collect(), cache })
+    }
 }
 
 /// What one buildpack left.

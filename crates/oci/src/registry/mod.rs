@@ -1,4 +1,4 @@
-//! The registry client: images from registries into the store and back, and what can be done without their layers.
+//! The registry client: images from registries into the store and back, and what can be done without their layers; files of other servers by the same way (`file.rs`).
 //!
 //! It is synchronous; what goes on at the same time has threads. `client.rs` is how anything is asked (the right header,
 //! tried again), `manifests.rs`, `pull.rs`, `push.rs`, `list.rs` and `referrers.rs` are what is asked. Every byte is believed only by
@@ -12,6 +12,7 @@ mod credentials;
 mod download;
 mod error;
 mod event;
+mod file;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod helper;
@@ -30,6 +31,7 @@ pub use client::Client;
 pub use credentials::{CredentialError, Credentials, Helper, Secret};
 pub use error::{Error, Problem, Said};
 pub use event::{Event, How};
+pub use file::{Fetched, FileError, FileRequest, shown};
 pub use helper::helper_programs;
 pub use push::{Layers, Pushed};
 pub use settings::{Authority, Proxies, Retry, Settings, Timeouts};

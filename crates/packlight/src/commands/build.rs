@@ -1,6 +1,10 @@
 //! `packlight build`.
 
 mod builder;
+mod cache;
+mod conditions;
+mod pack;
+mod papers;
 
 use super::Here;
 use crate::environment;
@@ -8,8 +12,13 @@ use crate::exit_code::ExitCode;
 use crate::failure::{Failure, not_yet};
 use crate::render::summary;
 use builder::BuilderArguments;
+use cache::{CacheArguments, Published};
 use clap::{Args, ValueEnum};
-use platform::build::{BuildRequest, Locking};
+use conditions::ConditionArguments;
+use pack::PackArguments;
+use papers::PapersArguments;
+use platform::build::{BuildCache, BuildRequest, Locking};
+use platform::event::Event;
 use platform::output::Output;
 use platform::{ImageName, Network};
 use std::path::PathBuf;
@@ -43,8 +52,11 @@ pub(crate) struct Arguments {
     /// The image's name, such as my-app, my-app:1.4 or registry.example.com/team/my-app
     name: String,
     /// The app's folder
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
     path: PathBuf,
+    /// The project descriptor [default: project.toml in the app's folder, where there is one]
+    #[arg(long, short, value_name = "FILE")]
+    descriptor: Option<PathBuf>,
     /// Where the image goes besides the store: registry, docker, oci:DIR, oci-archive:FILE, docker-archive:FILE, or nowhere
     /// (store) [default: the Docker engine, where one answers]
     #[arg(long, short, value_name = "WHERE", value_parser = output)]
@@ -56,10 +68,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
     /// A further name for the image
-    #[arg(long, short, value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME", value_delimiter = ',')]
     tag: Vec<String>,
     /// The process type that the image starts, in place of the buildpacks' choice
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, short = 'D', value_name = "TYPE")]
     default_process: Option<String>,
     /// The APM agents of the image; `none` leaves them out [default: opentelemetry]
     #[arg(long, value_name = "AGENT", value_delimiter = ',')]
@@ -89,7 +101,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME")]
     previous_image: Option<String>,
     #[command(flatten)]
+    cache: CacheArguments,
+    #[command(flatten)]
+    papers: PapersArguments,
+    #[command(flatten)]
+    conditions: ConditionArguments,
+    #[command(flatten)]
     other: BuilderArguments,
+    #[command(flatten)]
+    pack: PackArguments,
     /// The machine that the image is for: linux/amd64 (linux/arm64: not yet)
     #[arg(long, value_name = "OS/ARCH", hide_short_help = true)]
     platform: Option<String>,
@@ -109,7 +129,11 @@ pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Fa
     refuse_promises(arguments)?;
     let request = request(here, arguments)?;
     let begin = std::time::Instant::now();
-    let world = here.world()?;
+    let mut world = here.world()?;
+    arguments.pack.add_to(&mut world.settings);
+    for text in arguments.pack.notices() {
+        here.screen.event(Event::Notice { text });
+    }
     let built = platform::build::build(&world, &request, &|event| here.screen.event(event));
     // A buildpack's own words for a full disk can be anything.
     let built = built.map_err(|error| match platform::housekeeping::is_full(&world.store) {
@@ -144,19 +168,31 @@ fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failu
         name,
         tags: names.collect(),
         path: arguments.path.clone(),
+        descriptor: arguments.descriptor.clone(),
         env,
         previous_image: previous.into_iter().next(),
         builder: arguments.other.choice(&here.default_registry()?)?,
-        volumes: arguments.other.volumes()?,
+        volumes: arguments.other.volumes(&arguments.conditions.conditions().workspace)?,
         outputs: outputs(arguments),
         default_process: arguments.default_process.clone(),
         network: match arguments.network {
             Reach::Host => Network::Host,
             Reach::None => Network::None,
         },
+        cache: cache(arguments, &here.default_registry()?)?,
         clear_cache: arguments.clear_cache,
         locking: Locking::from_switches(switch(arguments.lock), switch(arguments.update)),
+        papers: arguments.papers.papers(),
+        conditions: arguments.conditions.conditions(),
     })
+}
+
+fn cache(arguments: &Arguments, default_registry: &str) -> Result<BuildCache, Failure> {
+    let published = match outputs(arguments).contains(&Output::Registry) {
+        true => Published::Yes,
+        false => Published::No,
+    };
+    arguments.cache.cache(published, default_registry)
 }
 
 fn outputs(arguments: &Arguments) -> Vec<Output> {
@@ -214,6 +250,7 @@ fn agents(asked: &[String]) -> Result<Option<String>, Failure> {
 }
 
 fn refuse_promises(arguments: &Arguments) -> Result<(), Failure> {
+    arguments.pack.refuse()?;
     match arguments.platform.as_deref() {
         None | Some("linux/amd64") => Ok(()),
         Some(other) => {

@@ -9,6 +9,7 @@ pub(crate) mod prune;
 pub(crate) mod rebase;
 pub(crate) mod rm;
 pub(crate) mod run;
+pub(crate) mod sbom;
 pub(crate) mod store;
 mod version;
 
@@ -36,6 +37,7 @@ pub(crate) fn run(
         Command::Images(arguments) => images::run(&here, arguments),
         Command::Rm(arguments) => rm::run(&here, arguments),
         Command::Inspect(arguments) => inspect::run(&here, arguments),
+        Command::Sbom(arguments) => sbom::run(&here, arguments),
         Command::Prune(arguments) => prune::run(&here, arguments),
         Command::Rebase(arguments) => rebase::run(&here, arguments),
         Command::Store(arguments) => store::run(&here, arguments),

@@ -1,8 +1,8 @@
 //! After a failure: what the buildpacks had finished is recorded, so that the next build does not fetch it again.
 
+use super::BuildError;
 use super::handover::CACHE_FILE;
 use super::site::Site;
-use super::{BuildError, EXEC_ENV};
 use crate::event::{Event, Events};
 use lifecycle::{Detected, FailedRequest, after_failure};
 use oci::AppDir;
@@ -25,7 +25,7 @@ pub(super) fn keep(
         catalogue: site.catalogue(),
         group: &detected.group,
         cache: &site.cache,
-        exec_env: EXEC_ENV,
+        exec_env: site.exec_env(),
         failure,
     };
     let kept = after_failure(&request)

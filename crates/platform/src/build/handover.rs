@@ -127,19 +127,28 @@ fn identity(request: &BuildRequest, project: &Project, vcs: &Vcs) -> BTreeMap<St
 ///
 /// <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#project-metadata>
 pub(super) fn project_metadata(vcs: &Vcs, project: &Project) -> serde_json::Value {
-    match (&vcs.revision, &project.version) {
-        (Some(commit), _) => serde_json::json!({"source": {
-            "type": "git",
-            "version": {"commit": commit},
-            "metadata": {"refs": vcs.branch.iter().collect::<Vec<_>>(), "url": vcs.url},
-        }}),
-        (None, Some(version)) => serde_json::json!({"source": {
-            "type": "project",
-            "version": {"declared": version},
-            "metadata": {"url": project.source_url},
-        }}),
-        (None, None) => serde_json::json!({}),
+    let mut source = serde_json::json!({});
+    if let Some(commit) = &vcs.revision {
+        source["type"] = "git".into();
+        source["version"]["commit"] = commit.clone().into();
+        source["metadata"] =
+            serde_json::json!({"refs": vcs.branch.iter().collect::<Vec<_>>(), "url": vcs.url});
     }
+    // What the project declares comes first, as with `pack`; what git says stays beside it.
+    if let Some(version) = &project.version {
+        source["version"]["declared"] = version.clone().into();
+    }
+    if let Some(url) = &project.source_url {
+        source["metadata"]["url"] = url.clone().into();
+    }
+    match source.as_object().is_some_and(serde_json::Map::is_empty) {
+        true => return source,
+        false if project.version.is_some() || project.source_url.is_some() => {
+            source["type"] = "project".into();
+        }
+        false => {}
+    }
+    serde_json::json!({"source": source})
 }
 
 /// Whom the room's directories belong to: this machine's id of the room's user.
@@ -172,12 +181,38 @@ fn directories(layers: &Beneath) -> Result<Vec<OsString>, BuildError> {
 
 /// Writes the lock beside the source, whole or not at all.
 pub(super) fn write_beside(file: &Path, text: &str) -> Result<(), BuildError> {
-    let dir = file.parent().unwrap_or(Path::new("."));
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".packlight.lock.")
-        .permissions(std::fs::Permissions::from_mode(0o644))
-        .tempfile_in(dir)?;
-    std::io::Write::write_all(&mut temporary, text.as_bytes())?;
-    temporary.persist(file).map_err(|error| error.error)?;
-    Ok(())
+    Ok(crate::files::write(file, &mut text.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_label_says_what_the_project_declares_and_what_git_knows() {
+        let vcs = Vcs { revision: Some("0123".into()), branch: Some("main".into()), url: Some("git".into()) };
+        let project = Project { version: Some("1.4".into()), ..Project::default() };
+        assert_eq!(project_metadata(&Vcs::default(), &Project::default()), serde_json::json!({}));
+        assert_eq!(
+            project_metadata(&vcs, &Project::default()),
+            serde_json::json!({"source": {
+                "type": "git",
+                "version": {"commit": "0123"},
+                "metadata": {"refs": ["main"], "url": "git"},
+            }})
+        );
+        assert_eq!(
+            project_metadata(&vcs, &project),
+            serde_json::json!({"source": {
+                "type": "project",
+                "version": {"commit": "0123", "declared": "1.4"},
+                "metadata": {"refs": ["main"], "url": "git"},
+            }})
+        );
+        let project = Project { source_url: Some("https://example.org".into()), ..Project::default() };
+        assert_eq!(
+            project_metadata(&Vcs::default(), &project),
+            serde_json::json!({"source": {"type": "project", "metadata": {"url": "https://example.org"}}})
+        );
+    }
 }

@@ -1,8 +1,9 @@
 //! What a build made, and why it made nothing.
 
-use super::BuildRequest;
+use super::{BuildRequest, CacheError};
 use crate::base::BaseError;
 use crate::builder::{BuilderError, RunImage};
+use crate::files::FilesError;
 use crate::isolation::{GroundError, Unisolated};
 use crate::lock::LockError;
 use crate::output::{OutputError, Written};
@@ -123,6 +124,9 @@ pub enum BuildError {
     /// There is no base.
     #[error(transparent)]
     Base(#[from] BaseError),
+    /// The shared cache cannot be used.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// The cached layers could not be made ready.
     #[error(transparent)]
     Restore(#[from] lifecycle::RestoreError),
@@ -138,6 +142,9 @@ pub enum BuildError {
     /// The image is in the store, but did not get where it should go.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// The image is in the store, but what should be told of it could not be written.
+    #[error("the image is in the store, and what is told of it could not be handed over")]
+    Papers(#[from] FilesError),
     /// The sandbox could not be made ready.
     #[error(transparent)]
     Sandbox(#[from] sandbox::SandboxError),

@@ -1,11 +1,13 @@
 //! What a build is asked.
 
+use super::cache::BuildCache;
 use crate::builder::{Choice, Named};
 use crate::output::Output;
-use crate::source::LEFT_OUT;
+use crate::room::inside;
+use crate::source::{LEFT_OUT, Place};
 use cnb::project::Project;
 use oci::ImageName;
-use sandbox::{Access, Mount, Network};
+use sandbox::{Access, Identity, Mount, Network};
 use std::path::PathBuf;
 
 /// What a build is asked.
@@ -19,6 +21,8 @@ pub struct BuildRequest {
     pub previous_image: Option<ImageName>,
     /// The app's folder.
     pub path: PathBuf,
+    /// The project descriptor; none: `project.toml` in the app's folder, where there is one.
+    pub descriptor: Option<PathBuf>,
     /// The builder and its parts, where they are not Packlight's own.
     pub builder: Choice,
     /// Files and folders of this machine that the buildpacks see.
@@ -31,10 +35,71 @@ pub struct BuildRequest {
     pub default_process: Option<String>,
     /// What of the network the buildpacks reach while they build.
     pub network: Network,
+    /// Where the layers are kept that the next build takes over.
+    pub cache: BuildCache,
     /// Whether cached layers are left aside.
     pub clear_cache: bool,
     /// What becomes of the lock.
     pub locking: Locking,
+    /// What is written beside the image.
+    pub papers: Papers,
+    /// Where and as whom the buildpacks build, and what the image says of it.
+    pub conditions: Conditions,
+}
+
+/// Where and as whom the buildpacks build, and what the image says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conditions {
+    /// When the image was made, in RFC 3339; none: the same time for all images, so that equal ones are equal.
+    pub created: Option<String>,
+    /// The execution environment.
+    pub exec_env: String,
+    /// Where the app is, in the build and in the image.
+    pub workspace: PathBuf,
+    /// The user's id, in place of the builder's.
+    pub uid: Option<u32>,
+    /// The group's id, in place of the builder's.
+    pub gid: Option<u32>,
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        let (exec_env, workspace) = ("production".to_owned(), inside::APP.into());
+        Self { created: None, exec_env, workspace, uid: None, gid: None }
+    }
+}
+
+impl Conditions {
+    /// Who builds.
+    pub(super) fn user(&self, builders: Identity) -> Identity {
+        Identity { uid: self.uid.unwrap_or(builders.uid), gid: self.gid.unwrap_or(builders.gid) }
+    }
+}
+
+/// A moment as a user says it, `now`, seconds since 1970 or RFC 3339, in RFC 3339.
+///
+/// # Errors
+/// When it is none of these.
+pub fn moment(text: &str) -> Result<String, String> {
+    let seconds = |it: i64| jiff::Timestamp::from_second(it).map_err(|error| error.to_string());
+    let moment = match (text, text.parse::<i64>()) {
+        ("now", _) => seconds(jiff::Timestamp::now().as_second())?,
+        (_, Ok(number)) => seconds(number)?,
+        (text, _) => text.parse::<jiff::Timestamp>().map_err(|_| {
+            "it is now, seconds since 1970 such as 1641013200, or a time such as 2022-01-01T05:00:00Z"
+                .to_owned()
+        })?,
+    };
+    Ok(moment.to_string())
+}
+
+/// What is written beside the image, and into which folders.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Papers {
+    /// Where the Software Bills of Materials go.
+    pub sbom: Option<PathBuf>,
+    /// Where `report.toml` goes.
+    pub report: Option<PathBuf>,
 }
 
 /// A file or folder of this machine that the buildpacks see.
@@ -94,6 +159,11 @@ impl Locking {
 }
 
 impl BuildRequest {
+    /// The source.
+    pub(crate) fn source(&self) -> Place<'_> {
+        Place { dir: &self.path, descriptor: self.descriptor.as_deref() }
+    }
+
     /// The image whose layers may be used again.
     #[must_use]
     pub fn previous(&self) -> &ImageName {
@@ -118,5 +188,21 @@ impl BuildRequest {
     /// All names of the image, its own first.
     pub fn names(&self) -> impl Iterator<Item = &ImageName> {
         std::iter::once(&self.name).chain(&self.tags)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_has_three_spellings() {
+        assert_eq!(moment("1641013200").unwrap(), "2022-01-01T05:00:00Z");
+        assert_eq!(moment("2022-01-01T06:00:00+01:00").unwrap(), "2022-01-01T05:00:00Z");
+        assert_eq!(moment("0").unwrap(), "1970-01-01T00:00:00Z");
+        assert!(*moment("now").unwrap() > *"2025");
+        for wrong in ["", "yesterday", "2022-01-01", "99999999999999999"] {
+            assert!(moment(wrong).is_err(), "{wrong}");
+        }
     }
 }

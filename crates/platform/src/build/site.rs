@@ -1,13 +1,14 @@
 //! Where one build happens, and each phase of it there.
 
-use super::{BuildError, BuildRequest, EXEC_ENV, Given, handover};
+use super::cache::BuildCache;
+use super::{BuildError, BuildRequest, Given, handover};
 use crate::app;
 use crate::base::{self, Wanted};
 use crate::builder::{Builder, Origin, RunImage};
 use crate::event::{Event, Events, Phase, in_phase};
 use crate::images::StoreImages;
 use crate::lock::Lock;
-use crate::machine::ROOM_HOME;
+use crate::machine::{self, ROOM_HOME};
 use crate::relay::Relay;
 use crate::room::{BuildRoom, Changes, inside};
 use crate::source::Source;
@@ -40,6 +41,7 @@ pub(super) struct Site<'a> {
     builder: Builder,
     pub(super) cache: Cache,
     given: Given,
+    exec_env: String,
     /// The temporary directories of this build.
     scratch: oci::Scratch,
 }
@@ -60,9 +62,14 @@ impl<'a> Site<'a> {
         given: Given,
         builder: Builder,
     ) -> Result<Self, BuildError> {
+        let builder = Builder { user: request.conditions.user(builder.user), ..builder };
         let scratch = world.store.scratch()?;
         let at = |name: &str| scratch.path().join(name);
         let recorded = recorded_cache(app_dir, &builder)?.filter(|_| !request.clear_cache);
+        if request.cache != BuildCache::Store {
+            // What another build left would be taken for the shared cache's.
+            sandbox::remove_tree(&app_dir.layers())?;
+        }
         sandbox::own_dir(&at("work"), builder.user, &isolation)?;
         sandbox::own_dir(&app_dir.layers(), builder.user, &isolation)?;
         given.handover.write(&at("platform"), &request.volumes)?;
@@ -76,11 +83,23 @@ impl<'a> Site<'a> {
         let changes = Changes::within(&at("app"), builder.user, &isolation)?;
         let room = room(request, (&builder, &given), (lower, isolation), scratch.path(), (app_dir, changes));
         let dirs = dirs(&room, source, &builder)?;
-        let mut cache = recorded.map(|it| Cache::parse(&it)).unwrap_or_default();
+        let cache = recorded.filter(|_| request.cache == BuildCache::Store);
+        let mut cache = cache.map(|it| Cache::parse(&it)).unwrap_or_default();
         if request.locking.forgets() {
             cache.forget(handover::LOCK_LAYER);
         }
-        Ok(Self { world, room, dirs, builder, cache, given, scratch })
+        let exec_env = request.conditions.exec_env.clone();
+        Ok(Self { world, room, dirs, builder, cache, given, exec_env, scratch })
+    }
+
+    /// Who owns the app and its layers in images.
+    pub(super) fn owner(&self) -> oci::Owner {
+        oci::Owner::new(self.builder.user.uid, self.builder.user.gid)
+    }
+
+    /// The execution environment.
+    pub(super) fn exec_env(&self) -> &str {
+        &self.exec_env
     }
 
     pub(super) fn catalogue(&self) -> &Catalogue {
@@ -94,7 +113,7 @@ impl<'a> Site<'a> {
                 catalogue: &self.builder.catalogue,
                 order: &self.builder.order,
                 target: self.builder.run_image.as_ref().map(|it| &it.target),
-                exec_env: EXEC_ENV,
+                exec_env: self.exec_env(),
                 env: &self.builder.env,
                 semantics: Semantics::SPECIFICATION,
             },
@@ -143,7 +162,7 @@ impl<'a> Site<'a> {
             group: &detected.group,
             cache: &self.cache,
             previous,
-            exec_env: EXEC_ENV,
+            exec_env: self.exec_env(),
         };
         lifecycle::restore(&request, &Relay(events))?;
         Ok(())
@@ -163,7 +182,7 @@ impl<'a> Site<'a> {
                 group: &detected.group,
                 plan: &detected.plan,
                 target: Some(&run_image.target),
-                exec_env: EXEC_ENV,
+                exec_env: self.exec_env(),
                 env: &self.builder.env,
                 semantics: Semantics::SPECIFICATION,
             },
@@ -202,10 +221,10 @@ impl<'a> Site<'a> {
             cache: &self.cache,
             process_type: made.request.default_process.as_deref(),
             project: &handover::project_metadata(&self.given.vcs, &made.source.project),
-            owner: oci::Owner::new(self.builder.user.uid, self.builder.user.gid),
-            exec_env: EXEC_ENV,
+            owner: self.owner(),
+            exec_env: self.exec_env(),
             api: cnb::api::OWN_PLATFORM_API,
-            created: None,
+            created: made.request.conditions.created.as_deref(),
             tags: &made.request.names().map(ToString::to_string).collect::<Vec<_>>(),
         };
         Ok(lifecycle::export(&request, images, &Relay(events))?)
@@ -255,6 +274,8 @@ fn room(
 ) -> BuildRoom {
     let own = builder.origin == Origin::Packlight;
     let mut build_mounts = given.machine.mounts.clone();
+    // A setting that names the app's place must not put the machine's in place of the app.
+    build_mounts.retain(|it| !request.conditions.workspace.starts_with(machine::target(it)));
     if own {
         build_mounts.insert(0, Mount::Tmpfs { target: ROOM_HOME.into() });
     }
@@ -264,6 +285,7 @@ fn room(
         // said what they want.
         root: builder.trees.clone(),
         user: builder.user,
+        app: request.conditions.workspace.clone(),
         source,
         app_changes,
         detect_changes: scratch.join("detect"),
@@ -280,7 +302,7 @@ fn room(
 
 fn dirs(room: &BuildRoom, source: &Source, builder: &Builder) -> Result<Dirs, BuildError> {
     Ok(Dirs {
-        app: Dir::new(&source.dir, inside::APP),
+        app: Dir::new(&source.dir, &room.app),
         layers: Dir::new(&room.layers, inside::LAYERS),
         platform: Dir::new(&room.platform, inside::PLATFORM),
         build_config: builder.build_config.clone(),

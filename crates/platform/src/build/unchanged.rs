@@ -3,6 +3,7 @@
 //! Packlight's own buildpacks are functions of what they are handed, and keep what they settled on in the lock; so
 //! nobody needs asking again. A buildpack of somebody else may look at the clock or the network: it is always asked.
 
+use super::cache::BuildCache;
 use super::handover::{Handover, LOCK_FILE};
 use super::{BuildError, BuildRequest, Built, Locking};
 use crate::lock::Lock;
@@ -46,6 +47,7 @@ impl Inputs {
             "payload": world.payload_dir,
             "names": request.names().map(ToString::to_string).collect::<Vec<_>>(),
             "process": request.default_process,
+            "conditions": format!("{:?}", request.conditions),
             "network": format!("{:?}", request.network),
             "bases": crate::base::names_of_bases(&world.store)?,
             // The lock appears beside the source with `--lock`; it is compared by itself.
@@ -80,7 +82,7 @@ pub(super) fn last(
     app_dir: &AppDir,
     (inputs, lock): (&Inputs, &Lock),
 ) -> Result<Option<(Image, Built)>, BuildError> {
-    if request.clear_cache || request.locking != Locking::Keep {
+    if request.clear_cache || request.cache != BuildCache::Store || request.locking != Locking::Keep {
         return Ok(None);
     }
     let Some(json) = app_dir.read(FILE)? else { return Ok(None) };

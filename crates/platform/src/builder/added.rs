@@ -2,10 +2,11 @@
 //!
 //! Nothing is rebuilt: a folder is mounted, and the layers of a package are laid over the builder's.
 
+use super::download::{self, DownloadError};
 use super::own::mount;
 use super::{Builder, Choice, Origin, described};
 use crate::event::Events;
-use crate::images::{self, ImageError, Source};
+use crate::images::{self, ImageError, PullPolicy, Source};
 use crate::room::inside;
 use crate::trees::{self, Trees};
 use crate::world::World;
@@ -13,7 +14,10 @@ use cnb::order::{Group, Member};
 use cnb::package::{PACKAGE_METADATA, PackageMetadata};
 use cnb::project::Script;
 use lifecycle::{Catalogue, CatalogueError, Dir, Kind};
-use oci::NameError;
+use oci::import::ImportError;
+use oci::{Image, NameError};
+use std::io::BufReader;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// A buildpack that a user names.
@@ -23,6 +27,10 @@ pub enum Added {
     Folder(PathBuf),
     /// A package: an image or a `.cnb` file.
     Package(Source),
+    /// A file: a package, or a folder in a tar.
+    File(PathBuf),
+    /// The address of such a file.
+    Url(String),
     /// One that the builder has: its id, and a version or none.
     InBuilder(String, String),
     /// The builder's own order.
@@ -45,7 +53,9 @@ pub enum AddedError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// It is of a kind that is not there yet.
-    #[error("not yet: {1} ({0}); give a folder, a .cnb file, an image or the id of one in the builder")]
+    #[error(
+        "not yet: {1} ({0}); give a folder, a .cnb file, its URL, an image or the id of one in the builder"
+    )]
     NotYet(String, &'static str),
     /// The package cannot be had.
     #[error("the buildpack {name} cannot be had")]
@@ -54,6 +64,20 @@ pub enum AddedError {
         name: String,
         /// Why.
         source: ImageError,
+    },
+    /// Its file cannot be had.
+    #[error("the buildpack cannot be downloaded")]
+    Download(#[from] DownloadError),
+    /// The file is neither a package nor a buildpack in a tar.
+    #[error("{0} is neither a buildpack package nor a tar with a buildpack.toml at its top")]
+    NoBuildpack(String),
+    /// The tar cannot be unpacked.
+    #[error("the buildpack {name} cannot be unpacked")]
+    Unpack {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: oci::UnpackError,
     },
     /// The image is no package.
     #[error("{0} is no buildpack package: its label {PACKAGE_METADATA} names no buildpack")]
@@ -70,7 +94,7 @@ pub enum AddedError {
 }
 
 impl Added {
-    /// Reads what a user says: a folder, a `.cnb` file, `docker://IMAGE`, an image's name, `ID@VERSION`,
+    /// Reads what a user says: a folder, a `.cnb` or `.tgz` file or its URL, `docker://IMAGE`, an image's name, `ID@VERSION`,
     /// `urn:cnb:builder:ID[@VERSION]` or `from=builder`.
     ///
     /// # Errors
@@ -88,14 +112,14 @@ impl Added {
             return Err(AddedError::NotYet(text.to_owned(), "buildpacks of the public index"));
         }
         if text.starts_with("http://") || text.starts_with("https://") {
-            return Err(AddedError::NotYet(text.to_owned(), "buildpacks from a URL"));
+            return Ok(Self::Url(text.to_owned()));
         }
         let path = Path::new(text.strip_prefix("file://").unwrap_or(text));
         if path.is_dir() {
             return Ok(Self::Folder(path.to_owned()));
         }
         if path.is_file() {
-            return Ok(Self::Package(Source::Archive(path.to_owned(), None)));
+            return Ok(Self::File(path.to_owned()));
         }
         match text.split_once('@') {
             Some((id, version)) if !version.contains(':') => {
@@ -156,27 +180,74 @@ fn place(
             builder.scratch.push(scratch);
             put_folder(builder, &dir)
         }
+        Added::Url(url) => {
+            let (file, name) = download::file(world, url, choice.pull_policy, events)?;
+            put_file(world, builder, (&file, &name), events)
+        }
+        Added::File(path) => put_file(world, builder, (path, &path.display().to_string()), events),
         Added::Package(source) => {
             let name = source.to_string();
             let found = images::obtain(world, source, choice.pull_policy, events)
                 .map_err(|source| AddedError::Package { name: name.clone(), source })?;
-            let label = found.image.config().config.labels.get(PACKAGE_METADATA);
-            let metadata: Option<PackageMetadata> = label.and_then(|it| serde_json::from_str(it).ok());
-            let metadata = metadata.ok_or(AddedError::NoPackage(name))?;
-            let trees = trees::unpacked(&world.store, &found.image)?;
-            shelve(&mut builder.catalogue, Trees(&trees));
-            match builder.origin {
-                Origin::Image => {
-                    builder.trees = trees::each_once([trees, std::mem::take(&mut builder.trees)].concat());
-                }
-                Origin::Packlight => {
-                    builder.mounts.extend(buildpack_dirs(Trees(&trees)).map(|it| mount(&it.2)));
-                }
-            }
-            Ok(member(metadata.id, metadata.version))
+            put_package(world, builder, (&found.image, name))
         }
         Added::Order => Ok(Member::default()),
     }
+}
+
+fn put_package(
+    world: &World,
+    builder: &mut Builder,
+    (image, name): (&Image, String),
+) -> Result<Member, AddedError> {
+    let label = image.config().config.labels.get(PACKAGE_METADATA);
+    let metadata: Option<PackageMetadata> = label.and_then(|it| serde_json::from_str(it).ok());
+    let metadata = metadata.ok_or(AddedError::NoPackage(name))?;
+    let trees = trees::unpacked(&world.store, image)?;
+    shelve(&mut builder.catalogue, Trees(&trees));
+    match builder.origin {
+        Origin::Image => {
+            builder.trees = trees::each_once([trees, std::mem::take(&mut builder.trees)].concat());
+        }
+        Origin::Packlight => {
+            builder.mounts.extend(buildpack_dirs(Trees(&trees)).map(|it| mount(&it.2)));
+        }
+    }
+    Ok(Member { id: metadata.id, version: metadata.version, optional: false })
+}
+
+/// A package; or a buildpack's folder in a tar, which is gone with the build.
+fn put_file(
+    world: &World,
+    builder: &mut Builder,
+    (path, name): (&Path, &str),
+    events: Events<'_>,
+) -> Result<Member, AddedError> {
+    let source = Source::Archive(path.to_owned(), None);
+    let failed = |source| AddedError::Package { name: name.to_owned(), source };
+    match images::obtain(world, &source, PullPolicy::Always, events) {
+        Ok(found) => return put_package(world, builder, (&found.image, name.to_owned())),
+        Err(ImageError::Import(ImportError::NoImage { .. })) => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let scratch = world.store.scratch()?;
+    let into = scratch.path().join("buildpack");
+    fs_err::create_dir(&into)?;
+    for dir in [scratch.path(), &into] {
+        fs_err::set_permissions(dir, std::fs::Permissions::from_mode(0o755))?;
+    }
+    let tar = oci::layer_tar(BufReader::with_capacity(1 << 16, fs_err::File::open(path)?))?;
+    let rules = oci::UnpackRules { ids: oci::Ids::Caller, whiteouts: oci::Whiteouts::Keep };
+    oci::unpack_tar(tar, &into, rules)
+        .map_err(|source| AddedError::Unpack { name: name.to_owned(), source })?;
+    // Not followed: the tar may be hostile.
+    let descriptor = fs_err::symlink_metadata(into.join("buildpack.toml"));
+    if !descriptor.is_ok_and(|it| it.is_file()) {
+        return Err(AddedError::NoBuildpack(name.to_owned()));
+    }
+    let member = put_folder(builder, &into)?;
+    builder.scratch.push(scratch);
+    Ok(member)
 }
 
 fn put_folder(builder: &mut Builder, path: &Path) -> Result<Member, AddedError> {
@@ -234,17 +305,16 @@ mod tests {
         let parse = |text: &str| Added::parse(text, "docker.io");
         let path = |name: &str| dir.path().join(name).display().to_string();
         assert_eq!(parse(&path("")).unwrap(), Added::Folder(path("").into()));
-        assert_eq!(
-            parse(&path("a.cnb")).unwrap(),
-            Added::Package(Source::Archive(path("a.cnb").into(), None))
-        );
+        assert_eq!(parse(&path("a.cnb")).unwrap(), Added::File(path("a.cnb").into()));
         assert_eq!(parse("a/b@1.2").unwrap(), Added::InBuilder("a/b".into(), "1.2".into()));
         assert_eq!(parse("urn:cnb:builder:a/b").unwrap(), Added::InBuilder("a/b".into(), String::new()));
         assert_eq!(parse("from=builder").unwrap(), Added::Order);
         assert!(matches!(parse("docker://team/pack:1").unwrap(), Added::Package(Source::Registry(_))));
         let pinned = format!("team/pack@sha256:{}", "0".repeat(64));
         assert!(matches!(parse(&pinned).unwrap(), Added::Package(Source::Registry(_))));
-        assert!(parse("https://example.com/a.tgz").unwrap_err().to_string().starts_with("not yet: "));
+        let url = "https://example.com/a.tgz";
+        assert_eq!(parse(url).unwrap(), Added::Url(url.to_owned()));
+        assert!(parse("urn:cnb:registry:a/b").unwrap_err().to_string().starts_with("not yet: "));
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Choice {
             choice.builder = Some(source.map_err(BuilderError::Builder)?);
         }
         let read = |list: &[Wanted]| -> Result<Vec<Added>, AddedError> {
-            list.iter().map(|it| added(it, &app.dir, default_registry)).collect()
+            list.iter().map(|it| added(it, &app.project_dir, default_registry)).collect()
         };
         if choice.buildpacks.is_empty() {
             choice.buildpacks = read(&project.group)?;
@@ -53,14 +53,14 @@ pub enum Named {
     Builder,
 }
 
-fn added(wanted: &Wanted, app: &Path, default_registry: &str) -> Result<Added, AddedError> {
+fn added(wanted: &Wanted, project: &Path, default_registry: &str) -> Result<Added, AddedError> {
     let (id, version) = (wanted.id.clone().unwrap_or_default(), wanted.version.clone().unwrap_or_default());
     if let Some(script) = &wanted.script {
         return Ok(Added::Inline { id, version, script: script.clone() });
     }
     let Some(uri) = &wanted.uri else { return Ok(Added::InBuilder(id, version)) };
     // A relative path is one in the project.
-    let path = app.join(uri.strip_prefix("file://").unwrap_or(uri));
+    let path = project.join(uri.strip_prefix("file://").unwrap_or(uri));
     match path.exists() {
         true => Added::parse(&path.display().to_string(), default_registry),
         false => Added::parse(uri, default_registry),

@@ -6,9 +6,9 @@ use crate::exit::{Code, Failure, OrFail as _, fail};
 use crate::images::{self, Workbench};
 use crate::place::{Found, Parts, Place, Places};
 use crate::{Site, names};
-use cnb::labels::{CACHE_METADATA, CacheMetadata};
+use cnb::labels::CacheMetadata;
 use lifecycle::{LayerTars, ToKeep, VolumeCache};
-use oci::{Digest, Image, ImageConfig, ImageName, LayerRecord, LayerRef, LayerSpec};
+use oci::{Digest, ImageName, LayerRecord, LayerSpec};
 use std::path::Path;
 
 /// Layers of one build for the next.
@@ -82,29 +82,16 @@ impl LayerTars for Cache<'_> {
 }
 
 impl CacheImage<'_> {
-    /// One that can't be understood counts as none.
     fn metadata(&self) -> CacheMetadata {
-        let labels = self.old.as_ref().map(|it| &it.image.config().config.labels);
-        let label = labels.and_then(|it| it.get(CACHE_METADATA));
-        label.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default()
+        self.old.as_ref().map(|it| lifecycle::cache_metadata(&it.image)).unwrap_or_default()
     }
 
     fn replace(&self, kept: &ToKeep, bench: &Workbench) -> Result<(), Failure> {
-        let old: Vec<LayerRef> = self.old.iter().flat_map(|it| it.image.layers()).collect();
-        let of_record = |record: &LayerRecord| {
-            let there = old.iter().find(|it| it.diff_id == record.diff_id).cloned();
-            there.unwrap_or_else(|| bench.own(record).layer_ref())
-        };
-        let mut layers: Vec<LayerRef> = kept.layers.iter().map(of_record).collect();
-        if layers.is_empty() {
-            // Some registries take no image without layers.
-            let nothing = bench.store.add_layer(&LayerSpec::new(""), None).or_fail(Code::Export)?;
-            layers.push(nothing.record.layer_ref());
-        }
-        let metadata = serde_json::to_string(&kept.metadata).or_fail(Code::Export)?;
-        let mut config = ImageConfig::default();
-        config.config.labels.insert(CACHE_METADATA.to_owned(), metadata);
-        let image = Image::new(config, &layers).or_fail(Code::Export)?;
+        let own = |record: &LayerRecord| bench.own(record).layer_ref();
+        let nothing = || Ok(bench.store.add_layer(&LayerSpec::new(""), None)?.record.layer_ref());
+        let old = self.old.as_ref().map(|it| &it.image);
+        let image = lifecycle::cache_image(kept, old, &own, &nothing)
+            .map_err(|error| fail(Code::Export, error.to_string()))?;
         let all: Vec<&Found> = self.old.iter().collect();
         let parts = Parts { store: &bench.store, images: &all };
         let saved = self.registries.save(&image, &parts, std::slice::from_ref(&self.name));

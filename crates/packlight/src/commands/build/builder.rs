@@ -18,8 +18,8 @@ pub(super) struct BuilderArguments {
     /// The run image, in place of the builder's
     #[arg(long, value_name = "IMAGE", requires = "builder")]
     run_image: Option<String>,
-    /// Build with these buildpacks in place of the builder's order: a folder, a .cnb file, an image, ID@VERSION of the
-    /// builder, or from=builder for its order
+    /// Build with these buildpacks in place of the builder's order: a folder, a .cnb or .tgz file or its URL, an image,
+    /// ID@VERSION of the builder, or from=builder for its order
     #[arg(long, short, value_name = "BUILDPACK", value_delimiter = ',')]
     buildpack: Vec<String>,
     /// A buildpack before each group of the order
@@ -75,15 +75,16 @@ impl BuilderArguments {
         })
     }
 
-    pub(super) fn volumes(&self) -> Result<Vec<Volume>, Failure> {
-        self.volume.iter().map(|it| volume(it)).collect()
+    /// None may hide the app, which is in `workspace`.
+    pub(super) fn volumes(&self, workspace: &Path) -> Result<Vec<Volume>, Failure> {
+        self.volume.iter().map(|it| volume(it, workspace)).collect()
     }
 }
 
 /// Where the lifecycle's own things are; a volume there would hide them.
-const TAKEN: &[&str] = &["/cnb", "/layers", "/workspace"];
+const TAKEN: &[&str] = &["/cnb", "/layers"];
 
-fn volume(text: &str) -> Result<Volume, Failure> {
+fn volume(text: &str, workspace: &Path) -> Result<Volume, Failure> {
     let wrong = |reason: &str| Failure::usage(&format!("--volume {text}: {reason}"));
     let mut parts = text.split(':');
     let (Some(here), Some(there)) = (parts.next().filter(|it| !it.is_empty()), parts.next()) else {
@@ -98,7 +99,8 @@ fn volume(text: &str) -> Result<Volume, Failure> {
     if !target.is_absolute() || target.components().any(|it| it == std::path::Component::ParentDir) {
         return Err(wrong("the path there begins with / and has no `..`"));
     }
-    if target == Path::new("/") || TAKEN.iter().any(|it| target.starts_with(it)) {
+    let taken = TAKEN.iter().any(|it| target.starts_with(it)) || target.starts_with(workspace);
+    if taken || workspace.starts_with(&target) {
         return Err(wrong("that place is the lifecycle's; choose another, such as /platform/bindings/NAME"));
     }
     let source = std::path::absolute(here).map_err(|error| wrong(&error.to_string()))?;
@@ -114,6 +116,7 @@ mod tests {
 
     #[test]
     fn a_volume_is_two_paths_and_hides_nothing_of_the_lifecycles() {
+        let volume = |text: &str| volume(text, Path::new("/srv/app"));
         let found = volume("/tmp:/platform/bindings/tmp").unwrap();
         assert_eq!((found.target.to_str(), found.access), (Some("/platform/bindings/tmp"), Access::ReadOnly));
         assert_eq!(volume("/tmp:/data:rw").unwrap().access, Access::ReadWrite);
@@ -125,6 +128,8 @@ mod tests {
             ("/tmp:/data/../cnb", "no `..`"),
             ("/tmp:/cnb/lifecycle", "is the lifecycle's"),
             ("/tmp:/", "is the lifecycle's"),
+            ("/tmp:/srv/app/x", "is the lifecycle's"),
+            ("/tmp:/srv", "is the lifecycle's"),
             ("/no/such:/data", "nothing at the path here"),
         ] {
             assert!(say(text).contains(reason), "{}", say(text));
