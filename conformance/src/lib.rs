@@ -6,4 +6,8 @@
 
 pub mod case;
 pub mod mutants;
+pub mod outcome;
 pub mod plain;
+pub mod programs;
+pub mod suite;
+pub mod whole;
