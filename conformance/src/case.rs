@@ -150,7 +150,8 @@ impl Room<'_> {
         for (id, it) in &self.case.extension {
             self.module("extensions", "extension", id, it)?;
         }
-        let groups = groups("order", &self.case.order, "1") + &groups("order-extensions", &self.case.extensions, "1");
+        let groups =
+            groups("order", &self.case.order, "1") + &groups("order-extensions", &self.case.extensions, "1");
         fs_err::write(self.root.join("order.toml"), groups)
     }
 
@@ -290,8 +291,11 @@ fn differ<T: PartialEq + std::fmt::Debug>(what: &str, seen: &T, expected: &T) ->
 }
 
 pub(crate) fn wrong_exit(output: &Output, expected: i32) -> String {
-    let text = String::from_utf8_lossy(&output.stderr);
-    format!("it ended with {} in place of {expected}: {}", output.status, text.trim_end())
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<&str> = text.lines().collect();
+    let last = lines[lines.len().saturating_sub(12)..].join("\n    ");
+    format!("it ended with {} in place of {expected}:\n    {last}", output.status)
 }
 
 /// Names that a member of a group is written with: `id`, and `id?` for an optional one.

@@ -7,6 +7,7 @@
 pub mod case;
 pub mod mutants;
 pub mod outcome;
+pub mod peers;
 pub mod plain;
 pub mod programs;
 pub mod suite;

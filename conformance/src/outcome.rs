@@ -142,7 +142,7 @@ fn image(layout: &Path) -> io::Result<Value> {
         let parsed = tree(text.as_bytes()).ok().filter(|it| it.is_object() || it.is_array());
         labels.insert(name.clone(), parsed.unwrap_or_else(|| value.clone()));
     }
-    let (mut files, mut layers) = (Map::new(), Vec::new());
+    let (mut files, mut layers) = (Map::new(), Map::new());
     let diff_ids = config["rootfs"]["diff_ids"].as_array().cloned().unwrap_or_default();
     for (layer, diff_id) in manifest["layers"].as_array().into_iter().flatten().zip(&diff_ids) {
         let mut tar = Vec::new();
@@ -153,7 +153,12 @@ fn image(layout: &Path) -> io::Result<Value> {
             return Err(io::Error::other(format!("the layer {diff_id} has another diff id")));
         }
         let listed = list(&tar)?;
-        layers.push(json!({ "diff_id": diff_id, "files": listed.keys().collect::<Vec<_>>() }));
+        // By what is in it: where among the others a layer stands is the lifecycle's own business.
+        let mut key = listed.keys().next().cloned().unwrap_or_else(|| "empty".to_owned());
+        while layers.contains_key(&key) {
+            key.push_str(" again");
+        }
+        layers.insert(key, json!({ "diff_id": diff_id, "files": listed.keys().collect::<Vec<_>>() }));
         files.extend(listed);
     }
     let created = config["created"].take();
@@ -172,6 +177,7 @@ fn image(layout: &Path) -> io::Result<Value> {
         "config": runtime,
         "labels": labels,
         "layers": layers,
+        "diff_ids": diff_ids,
         "files": files,
     }))
 }
@@ -193,7 +199,8 @@ fn list(tar: &[u8]) -> io::Result<Map<String, Value>> {
             entry.read_to_string(&mut text)?;
         }
         let what = link.map_or_else(|| json!({ "text": text }), |it| json!({ "link": it }));
-        let mut file = json!({ "owner": owner, "time": header.mtime()?, "mode": format!("{:o}", header.mode()?) });
+        let mut file =
+            json!({ "owner": owner, "time": header.mtime()?, "mode": format!("{:o}", header.mode()?) });
         if let (Some(file), Value::Object(what)) = (file.as_object_mut(), what) {
             file.extend(what);
         }

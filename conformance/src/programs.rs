@@ -70,6 +70,13 @@ pub fn ours() -> io::Result<PathBuf> {
     let mut command = Command::new(cargo);
     command.args(["build", "--locked", "--quiet", "-p", "lifecycle", "-p", "launcher", "--bins"]);
     command.arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+    // What cargo tells a test about its crate would make build scripts run again, and their crates be compiled again.
+    let about = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+    for (name, _) in std::env::vars_os() {
+        if about.iter().any(|it| name.to_string_lossy().starts_with(it)) {
+            command.env_remove(name);
+        }
+    }
     if !command.status()?.success() {
         return Err(io::Error::other("the lifecycle's programs were not built"));
     }

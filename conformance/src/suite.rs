@@ -1,9 +1,9 @@
 //! All cases, whatever kind they are of, and their runs against a lifecycle's programs or against a mutant.
 
 use crate::case::{self, Case, Difference, Kind, Under};
+use crate::mutants;
 use crate::programs::{self, Programs};
 use crate::whole::{self, Whole};
-use crate::mutants;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -54,12 +54,18 @@ impl Named {
         }
     }
 
+    /// Whether it speaks a Platform API that other lifecycles do not speak yet.
+    #[must_use]
+    pub fn is_later(&self) -> bool {
+        self.platform_api() == "0.15"
+    }
+
     /// Runs it with a lifecycle's programs.
     ///
     /// # Errors
     /// When it can't be laid out or run.
     pub fn run(&self, programs: &Programs) -> io::Result<Difference> {
-        let room = tempfile::tempdir()?;
+        let room = empty_room()?;
         let room = room.path().join("room");
         match &self.case {
             Any::Phase(kind, it) => case::run(it, *kind, Under::Programs(programs), &room),
@@ -73,7 +79,7 @@ impl Named {
     /// When there is no such mutant, or the case can't be laid out or run.
     pub fn run_wrong(&self, mutant: &str, phases: &Path, right: &Programs) -> io::Result<Difference> {
         if let (Any::Phase(kind, it), Some(_)) = (&self.case, mutants::find(mutant)) {
-            let room = tempfile::tempdir()?;
+            let room = empty_room()?;
             let under = Under::Mutant { phases, name: mutant };
             return case::run(it, *kind, under, &room.path().join("room"));
         }
@@ -82,6 +88,17 @@ impl Named {
         let found = found.ok_or_else(|| io::Error::other(format!("there is no mutant `{mutant}`")))?;
         self.run(&right.wrong(found))
     }
+}
+
+/// A new directory whose name has small letters alone: a layout's path is a reference to an image, and the reference
+/// lifecycle parses it as a name.
+///
+/// # Errors
+/// When it can't be made.
+pub fn empty_room() -> io::Result<tempfile::TempDir> {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("case-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir()
 }
 
 /// Every case, by name.

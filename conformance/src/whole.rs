@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 /// The name of the image that is made.
 pub const APP: &str = "registry.example/team/app:1";
@@ -134,7 +134,7 @@ impl Play<'_> {
                 Ok(None)
             }
             ("sh", line) => {
-                let mut shell = std::process::Command::new("/bin/sh");
+                let mut shell = Command::new("/bin/sh");
                 let output = shell.args(["-e", "-c", line]).current_dir(self.room).output()?;
                 if output.status.success() { Ok(None) } else { Ok(Some(output)) }
             }
@@ -183,11 +183,18 @@ impl Play<'_> {
         let (uid, gid) = programs::user();
         command.env("CNB_USER_ID", uid.to_string()).env("CNB_GROUP_ID", gid.to_string());
         command.env("CNB_USE_LAYOUT", "true").env("CNB_EXPERIMENTAL_MODE", "warn");
-        command.env("CNB_PLATFORM_API", self.api()).env("CNB_NO_COLOR", "true").envs(&self.case.env);
+        command.env("CNB_PLATFORM_API", self.api()).env("CNB_NO_COLOR", "true");
+        self.variables(&mut command);
         if matches!(program, "exporter" | "creator") {
             command.arg("-launcher").arg(self.room.join("launcher"));
         }
         command.args(args).output()
+    }
+
+    fn variables(&self, command: &mut Command) {
+        for (name, value) in &self.case.env {
+            command.env(name, fill(value, self.room));
+        }
     }
 
     fn api(&self) -> &str {
@@ -204,7 +211,8 @@ impl Play<'_> {
         for (name, value) in env.iter().filter_map(|it| it.as_str()?.split_once('=')) {
             command.env(name, value);
         }
-        let output = command.envs(&self.case.env).args(args).current_dir(self.room.join("app")).output()?;
+        self.variables(&mut command);
+        let output = command.args(args).current_dir(self.room.join("app")).output()?;
         self.outcome.launched = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(output)
     }
@@ -224,7 +232,8 @@ fn split(text: &str) -> Vec<&str> {
 }
 
 fn fill(text: &str, room: &Path) -> String {
-    text.replace("{room}", &room.display().to_string()).replace("{app}", APP)
+    let room = room.display().to_string();
+    text.replace("{room}", &room).replace("{in}", room.trim_start_matches('/')).replace("{app}", APP)
 }
 
 fn lay_out(case: &Whole, room: &Path) -> io::Result<()> {
@@ -281,8 +290,9 @@ fn compare(case: &Whole, outcome: &Outcome, room: &Path) -> Difference {
     let expect = &case.expect;
     let now = outcome.tree();
     for (path, wanted) in &expect.is {
-        let wanted = filled(wanted, room);
-        let found = outcome::at(&now, path);
+        let path = fill(path, room);
+        let wanted = filled(wanted, room, &now);
+        let found = outcome::at(&now, &path);
         let fits = match wanted.as_str() {
             Some("<any>") => found.is_some(),
             Some("<none>") => found.is_none(),
@@ -294,8 +304,9 @@ fn compare(case: &Whole, outcome: &Outcome, room: &Path) -> Difference {
     }
     for (all, wanted) in [(&expect.has, true), (&expect.lacks, false)] {
         for (path, parts) in all {
-            let found = outcome::at(&now, path);
-            for part in parts.iter().map(|it| filled(it, room)) {
+            let path = fill(path, room);
+            let found = outcome::at(&now, &path);
+            for part in parts.iter().map(|it| filled(it, room, &now)) {
                 if found.is_some_and(|it| outcome::has(it, &part)) != wanted {
                     let word = if wanted { "lacks" } else { "has" };
                     return Some(format!("{path} {word} {part}: {}", said(found)));
@@ -303,9 +314,14 @@ fn compare(case: &Whole, outcome: &Outcome, room: &Path) -> Difference {
             }
         }
     }
-    for (all, wanted) in [(&expect.same, true), (&expect.differs, false)] {
+    changed(case, outcome, room)
+}
+
+fn changed(case: &Whole, outcome: &Outcome, room: &Path) -> Difference {
+    for (all, wanted) in [(&case.expect.same, true), (&case.expect.differs, false)] {
         for path in all {
-            let (before, after) = (outcome::at(&outcome.kept, path), outcome::at(&now, path));
+            let path = fill(path, room);
+            let (before, after) = (outcome::at(&outcome.kept, &path), outcome::at(&outcome.now, &path));
             if before.is_none() && after.is_none() {
                 return Some(format!("{path}: is not there"));
             }
@@ -321,12 +337,18 @@ fn said(value: Option<&Value>) -> String {
     value.map_or_else(|| "nothing".to_owned(), ToString::to_string)
 }
 
-/// `{room}` in texts stands for the room.
-fn filled(value: &Value, room: &Path) -> Value {
+/// `{room}` in texts stands for the room, `<at PATH>` for what is there.
+fn filled(value: &Value, room: &Path, tree: &Value) -> Value {
     match value {
-        Value::String(text) => Value::String(fill(text, room)),
-        Value::Array(all) => Value::Array(all.iter().map(|it| filled(it, room)).collect()),
-        Value::Object(all) => all.iter().map(|(name, it)| (name.clone(), filled(it, room))).collect(),
+        Value::String(text) => {
+            let text = fill(text, room);
+            let path = text.strip_prefix("<at ").and_then(|it| it.strip_suffix('>'));
+            path.and_then(|it| outcome::at(tree, it)).cloned().unwrap_or(Value::String(text))
+        }
+        Value::Array(all) => Value::Array(all.iter().map(|it| filled(it, room, tree)).collect()),
+        Value::Object(all) => {
+            all.iter().map(|(name, it)| (fill(name, room), filled(it, room, tree))).collect()
+        }
         other => other.clone(),
     }
 }

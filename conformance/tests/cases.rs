@@ -3,9 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, which says how many cases it ran")]
 
+use conformance::mutants;
 use conformance::programs::{self, Programs};
 use conformance::suite::{self, Named};
-use conformance::mutants;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -14,7 +14,9 @@ fn the_programs_do_what_the_text_says() {
     let programs = Programs::of(&programs::under_test().unwrap());
     let cases = suite::all().unwrap();
     let found = suite::each(&cases, |it| {
-        it.run(&programs).unwrap_or_else(|error| Some(error.to_string())).map(|text| format!("{}: {text}", it.id))
+        it.run(&programs)
+            .unwrap_or_else(|error| Some(error.to_string()))
+            .map(|text| format!("{}: {text}", it.id))
     });
     let wrong: Vec<String> = found.into_iter().flatten().collect();
     println!("{} of {} cases", cases.len() - wrong.len(), cases.len());
@@ -26,8 +28,11 @@ fn every_case_fails_on_each_mutant_that_it_names_and_every_mutant_is_noticed() {
     let programs = Programs::of(&programs::under_test().unwrap());
     let phases = Path::new(env!("CARGO_BIN_EXE_phases"));
     let cases = suite::all().unwrap();
-    let mut wrong: Vec<String> =
-        cases.iter().filter(|it| it.mutants().is_empty()).map(|it| format!("{} names no mutant", it.id)).collect();
+    let mut wrong: Vec<String> = cases
+        .iter()
+        .filter(|it| it.mutants().is_empty())
+        .map(|it| format!("{} names no mutant", it.id))
+        .collect();
     let pairs: Vec<(&Named, &String)> =
         cases.iter().flat_map(|it| it.mutants().iter().map(move |mutant| (it, mutant))).collect();
     let runs = suite::each(&pairs, |(case, mutant)| match case.run_wrong(mutant, phases, &programs) {
