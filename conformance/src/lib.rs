@@ -5,10 +5,12 @@
 //! Open `cases/` next, then `DECISIONS.md`: what we do where text and reference differ.
 
 pub mod case;
+pub mod clauses;
 pub mod mutants;
 pub mod outcome;
 pub mod peers;
 pub mod plain;
 pub mod programs;
 pub mod suite;
+pub mod table;
 pub mod whole;
