@@ -46,7 +46,7 @@ pub fn print() -> io::Result<String> {
                 it.id.trim_start_matches(&prefix),
                 it.link
             );
-            let start = format!("| {clause} | {} | {} |", it.level, it.says);
+            let start = format!("| {clause} | {} | {} |", it.level, it.says.replace('<', "&lt;"));
             if it.cases.is_empty() {
                 let _ = writeln!(text, "{start} | | not shown: {} | |", it.not_shown);
             }

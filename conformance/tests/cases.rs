@@ -1,8 +1,6 @@
 //! Every case against the programs as they are (ours, or those that `CNB_LIFECYCLE_DIR` names), and against each mutant
 //! that it names.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, which says how many cases it ran")]
-
 use conformance::mutants;
 use conformance::programs::{self, Programs};
 use conformance::suite::{self, Named};
@@ -36,7 +34,10 @@ fn every_case_fails_on_each_mutant_that_it_names_and_every_mutant_is_noticed() {
     let pairs: Vec<(&Named, &String)> =
         cases.iter().flat_map(|it| it.mutants().iter().map(move |mutant| (it, mutant))).collect();
     let runs = suite::each(&pairs, |(case, mutant)| match case.run_wrong(mutant, phases, &programs) {
-        Ok(Some(_)) => None,
+        Ok(Some(difference)) => {
+            println!("{} with {mutant}: {difference}", case.id);
+            None
+        }
         Ok(None) => Some(format!("{} does not notice {mutant}", case.id)),
         Err(error) => Some(format!("{} with {mutant}: {error}", case.id)),
     });

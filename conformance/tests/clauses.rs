@@ -1,11 +1,5 @@
 //! The inventory of clauses is whole and true to what is there, and the table is what it comes to.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test, which says how many clauses are shown"
-)]
-
 use conformance::{clauses, suite, table};
 use std::collections::BTreeSet;
 

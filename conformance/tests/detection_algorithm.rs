@@ -41,8 +41,10 @@ struct World {
     y: Vec<Entries>,
 }
 
-/// What detection comes to: the group and the plan's entries (who provides, who requires), or whether somebody erred.
-type Outcome = Result<(Vec<String>, BTreeMap<String, (Vec<String>, Vec<String>)>), bool>;
+/// By name, who provides and who requires.
+type Needs = BTreeMap<String, (Vec<String>, Vec<String>)>;
+/// What detection comes to: the group and the plan, or whether somebody erred.
+type Outcome = Result<(Vec<String>, Needs), bool>;
 
 // --- the text's algorithm
 
@@ -97,11 +99,7 @@ fn trials(world: &World, group: &Entries) -> Vec<Vec<usize>> {
 }
 
 /// An optional buildpack is left out in its last alternative only (conformance/DECISIONS.md); before, its trial fails.
-fn trial(
-    world: &World,
-    group: &Entries,
-    picks: &[usize],
-) -> Option<(Vec<String>, BTreeMap<String, (Vec<String>, Vec<String>)>)> {
+fn trial(world: &World, group: &Entries, picks: &[usize]) -> Option<(Vec<String>, Needs)> {
     let plan = |at: usize| &world.buildpacks[group[at].0].plans[picks[at]];
     let may_go = |at: usize| group[at].1 && picks[at] + 1 == world.buildpacks[group[at].0].plans.len();
     let mut left: Vec<usize> = (0..group.len()).collect();
@@ -123,7 +121,7 @@ fn trial(
     if left.is_empty() {
         return None;
     }
-    let mut entries: BTreeMap<String, (Vec<String>, Vec<String>)> = BTreeMap::new();
+    let mut entries: Needs = BTreeMap::new();
     for at in &left {
         let id = group[*at].0.to_owned();
         plan(*at).0.iter().for_each(|it| entries.entry((*it).to_owned()).or_default().0.push(id.clone()));
@@ -208,9 +206,9 @@ fn by_ours(world: &World, semantics: Semantics, room: &Path) -> Outcome {
     };
     match detect(&request, &Answers(world), &Silent) {
         Err(error @ DetectError::NothingPassed { .. }) => Err(error.is_a_buildpacks_fault()),
-        Err(error) => panic!("{error}"),
-        Ok(found) => {
-            let mut entries: BTreeMap<String, (Vec<String>, Vec<String>)> = BTreeMap::new();
+        found => {
+            let found = found.unwrap();
+            let mut entries: Needs = BTreeMap::new();
             for it in found.plan.entries {
                 let names: BTreeSet<&String> = it.requires.iter().map(|it| &it.name).collect();
                 assert_eq!(names.len(), 1, "an entry has requirements, all of one name: {it:?}");
