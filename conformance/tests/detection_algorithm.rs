@@ -250,7 +250,7 @@ fn world() -> impl Strategy<Value = World> {
 
 /// The same worlds every time; what fails is made smaller where somebody wants to read it.
 fn run(semantics: Semantics, max_shrink_iters: u32) -> Result<(), String> {
-    let config = Config { cases: 600, failure_persistence: None, max_shrink_iters, ..Config::default() };
+    let config = Config { cases: 400, failure_persistence: None, max_shrink_iters, ..Config::default() };
     let room = tempfile::tempdir().unwrap();
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let result = runner.run(&world(), |it| {

@@ -171,7 +171,7 @@ fn run(
     max_shrink_iters: u32,
 ) -> Result<(), String> {
     let room = tempfile::tempdir().unwrap();
-    let config = Config { cases: 100, failure_persistence: None, max_shrink_iters, ..Config::default() };
+    let config = Config { cases: 60, failure_persistence: None, max_shrink_iters, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let result = runner.run(&strategy, |it| {
         let (text, ours) = (text(&it), by_ours(&it, semantics, room.path()));
