@@ -80,14 +80,14 @@ pub fn ours() -> io::Result<PathBuf> {
     if !command.status()?.success() {
         return Err(io::Error::other("the lifecycle's programs were not built"));
     }
-    // Links of its own for each process: several may run side by side.
-    let dir = std::env::temp_dir().join(format!("conformance-{}", std::process::id()));
+    let dir = debug.join("conformance");
     fs_err::create_dir_all(&dir)?;
     for name in ALL {
         let real = if *name == "launcher" { "launcher" } else { "lifecycle" };
-        let link = dir.join(name);
-        if !link.exists() {
-            fs_err::os::unix::fs::symlink(debug.join(real), link)?;
+        match fs_err::os::unix::fs::symlink(debug.join(real), dir.join(name)) {
+            // Another test was here before.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
         }
     }
     Ok(dir)
