@@ -14,8 +14,7 @@ build() { # MODULE OUTPUT PACKAGE
 }
 mkdir -p "$bin"
 build pack pack github.com/buildpacks/pack
-build lifecycle lifecycle github.com/buildpacks/lifecycle/cmd/lifecycle
-build lifecycle launcher github.com/buildpacks/lifecycle/cmd/launcher
+tools/reference.sh
 [ -e dist/lifecycle.tgz ] || tools/lifecycle.sh
 [ -e dist/buildpacks ] || tools/packages.sh
 

@@ -56,7 +56,9 @@ programs() {
     unset PACKLIGHT_PAYLOAD
     stage programs 25 tools/dist.sh
     PACKLIGHT_BIN=$(realpath dist/packlight)
-    export PACKLIGHT_BIN
+    # The cases of conformance/ are run on the programs that a user gets.
+    CNB_LIFECYCLE_DIR=$(realpath "$target/lifecycle/lifecycle")
+    export PACKLIGHT_BIN CNB_LIFECYCLE_DIR
     stage compile 20 cargo test --locked --quiet --workspace --no-run
 }
 
@@ -67,6 +69,7 @@ case ${1:-all} in
         ;;
     peers)
         stage cases 20 cargo test --locked -p conformance --no-fail-fast
+        stage reference 20 tools/conformance.sh
         stage lifecycle 20 tools/lifecycle.sh
         stage packages 20 tools/packages.sh
         stage peers 30 tools/with-docker.sh tools/peers.sh

@@ -2,18 +2,17 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use crate::programs::{PLATFORM_API, Programs};
 
 /// One case, as its TOML file says it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// The clause: file and heading of the specification.
-    pub clause: String,
-    /// What it says, in a sentence.
+    /// What it shows, in a sentence.
     pub says: String,
     /// Mutants that must fail this case; at least one.
     pub mutants: Vec<String>,
@@ -69,6 +68,8 @@ pub struct Buildpack {
 pub struct Expect {
     /// The phase's exit code.
     pub exit: i32,
+    /// Another one that is as good, where group and plan are written all the same; 0: none.
+    pub or_exit: i32,
     /// The buildpacks of the group, in order.
     pub group: Vec<String>,
     /// The extensions of the group.
@@ -95,13 +96,30 @@ pub enum Kind {
 /// What a run came to: `None` where it is as the case says, else how it differs.
 pub type Difference = Option<String>;
 
-/// Lays a case out in `room`, runs it with the program `phases` and a mutant (or none, `""`), and compares.
+/// What runs the phases of a case.
+#[derive(Debug, Clone, Copy)]
+pub enum Under<'a> {
+    /// Our phases as a library, with a wrong rule in front of them.
+    Mutant {
+        /// The program `phases`.
+        phases: &'a Path,
+        /// The wrong rule's name.
+        name: &'a str,
+    },
+    /// A lifecycle's programs.
+    Programs(&'a Programs),
+}
+
+/// Lays a case out in `room`, runs it, and compares.
 ///
 /// # Errors
 /// When it can't be laid out or run.
-pub fn run(case: &Case, kind: Kind, mutant: &str, phases: &Path, room: &Path) -> io::Result<Difference> {
-    let room = Room { case, root: room.to_owned(), phases, mutant };
+pub fn run(case: &Case, kind: Kind, under: Under<'_>, room: &Path) -> io::Result<Difference> {
+    let room = Room { case, root: room.to_owned(), under };
     room.lay_out()?;
+    if let Under::Programs(programs) = under {
+        programs.place(&room.root)?;
+    }
     match kind {
         Kind::Detection => room.detection(),
         Kind::Build => room.build(),
@@ -112,8 +130,7 @@ pub fn run(case: &Case, kind: Kind, mutant: &str, phases: &Path, room: &Path) ->
 struct Room<'a> {
     case: &'a Case,
     root: PathBuf,
-    phases: &'a Path,
-    mutant: &'a str,
+    under: Under<'a>,
 }
 
 impl Room<'_> {
@@ -133,7 +150,8 @@ impl Room<'_> {
         for (id, it) in &self.case.extension {
             self.module("extensions", "extension", id, it)?;
         }
-        let groups = groups("order", &self.case.order) + &groups("order-extensions", &self.case.extensions);
+        let groups =
+            groups("order", &self.case.order, "1") + &groups("order-extensions", &self.case.extensions, "1");
         fs_err::write(self.root.join("order.toml"), groups)
     }
 
@@ -146,7 +164,7 @@ impl Room<'_> {
         if clear {
             toml += "clear-env = true\n";
         }
-        fs_err::write(dir.join(format!("{word}.toml")), toml + &groups("order", &it.order))?;
+        fs_err::write(dir.join(format!("{word}.toml")), toml + &groups("order", &it.order, "1"))?;
         if !it.order.is_empty() {
             return Ok(());
         }
@@ -159,9 +177,20 @@ impl Room<'_> {
         write_layers(&dir.join("layers"), &it.layers)
     }
 
-    fn phase(&self, args: &[&OsStr]) -> io::Result<Output> {
-        let mut command = Command::new(self.phases);
-        command.env_clear().env("PATH", "/usr/bin:/bin").envs(&self.case.env);
+    /// A phase; `called` is the name by which the launcher is started.
+    fn phase(&self, name: &str, called: &str, args: &[&str]) -> io::Result<Output> {
+        let mut command = match self.under {
+            Under::Programs(programs) => programs.command(&self.root, name, called)?,
+            Under::Mutant { phases, name: mutant } => {
+                let mut command = Command::new(phases);
+                command.env_clear().env("PATH", "/usr/bin:/bin").args(["--mutant", mutant, name]);
+                if name == "launcher" {
+                    command.arg(called);
+                }
+                command
+            }
+        };
+        command.envs(&self.case.env);
         for (name, path) in [
             ("CNB_APP_DIR", "app"),
             ("CNB_LAYERS_DIR", "layers"),
@@ -175,17 +204,14 @@ impl Room<'_> {
         ] {
             command.env(name, self.root.join(path));
         }
-        command.env("CNB_PLATFORM_API", "0.15");
-        if !self.mutant.is_empty() {
-            command.args(["--mutant", self.mutant]);
-        }
-        command.args(args).output()
+        command.env("CNB_PLATFORM_API", PLATFORM_API).env("CNB_NO_COLOR", "true").args(args).output()
     }
 
     fn detection(&self) -> io::Result<Difference> {
         let expect = &self.case.expect;
-        let output = self.phase(&["detector".as_ref()])?;
-        if output.status.code() != Some(expect.exit) {
+        let output = self.phase("detector", "detector", &[])?;
+        let late = expect.or_exit != 0 && output.status.code() == Some(expect.or_exit);
+        if !late && output.status.code() != Some(expect.exit) {
             return Ok(Some(wrong_exit(&output, expect.exit)));
         }
         if expect.exit != 0 {
@@ -214,7 +240,7 @@ impl Room<'_> {
         }
         fs_err::write(self.root.join("group.toml"), group)?;
         fs_err::write(self.root.join("plan.toml"), "")?;
-        let output = self.phase(&["builder".as_ref()])?;
+        let output = self.phase("builder", "builder", &[])?;
         if output.status.code() != Some(self.case.expect.exit) {
             return Ok(Some(wrong_exit(&output, self.case.expect.exit)));
         }
@@ -238,12 +264,10 @@ impl Room<'_> {
         metadata += "[[processes]]\ntype = \"web\"\ncommand = [\"/usr/bin/env\", \"-0\"]\ndirect = true\n";
         fs_err::create_dir_all(self.root.join("layers/config"))?;
         fs_err::write(self.root.join("layers/config/metadata.toml"), metadata)?;
-        let args: &[&str] = match &*self.case.process {
-            "" => &["launcher", "launcher", "--", "/usr/bin/env", "-0"],
-            process => &["launcher", process],
+        let output = match &*self.case.process {
+            "" => self.phase("launcher", "launcher", &["--", "/usr/bin/env", "-0"])?,
+            process => self.phase("launcher", process, &[])?,
         };
-        let args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
-        let output = self.phase(&args)?;
         if output.status.code() != Some(self.case.expect.exit) {
             return Ok(Some(wrong_exit(&output, self.case.expect.exit)));
         }
@@ -266,19 +290,22 @@ fn differ<T: PartialEq + std::fmt::Debug>(what: &str, seen: &T, expected: &T) ->
     (seen != expected).then(|| format!("{what}: {seen:?} in place of {expected:?}"))
 }
 
-fn wrong_exit(output: &Output, expected: i32) -> String {
-    let text = String::from_utf8_lossy(&output.stderr);
-    format!("it ended with {} in place of {expected}: {}", output.status, text.trim_end())
+pub(crate) fn wrong_exit(output: &Output, expected: i32) -> String {
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<&str> = text.lines().collect();
+    let last = lines[lines.len().saturating_sub(12)..].join("\n    ");
+    format!("it ended with {} in place of {expected}:\n    {last}", output.status)
 }
 
 /// Names that a member of a group is written with: `id`, and `id?` for an optional one.
-fn groups(key: &str, groups: &[Vec<String>]) -> String {
+pub(crate) fn groups(key: &str, groups: &[Vec<String>], version: &str) -> String {
     let mut text = String::new();
     for group in groups {
         text += &format!("[[{key}]]\n");
         for member in group {
             let id = member.trim_end_matches('?');
-            text += &format!("[[{key}.group]]\nid = \"{id}\"\nversion = \"1\"\n");
+            text += &format!("[[{key}.group]]\nid = \"{id}\"\nversion = \"{version}\"\n");
             if member.ends_with('?') {
                 text += "optional = true\n";
             }

@@ -1,90 +1,51 @@
-//! Every case against the phases as they are, and against each mutant that it names.
+//! Every case against the programs as they are (ours, or those that `CNB_LIFECYCLE_DIR` names), and against each mutant
+//! that it names.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, which says how many cases it ran")]
-
-use conformance::case::{self, Case, Kind};
 use conformance::mutants;
+use conformance::programs::{self, Programs};
+use conformance::suite::{self, Named};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-const FOLDERS: &[(&str, Kind)] = &[
-    ("detection", Kind::Detection),
-    ("build-environment", Kind::Build),
-    ("launch-environment", Kind::Launch),
-];
-
-fn cases(folder: &str) -> Vec<(String, Case)> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(folder);
-    let mut cases: Vec<(String, Case)> = fs_err::read_dir(dir)
-        .unwrap()
-        .map(|entry| {
-            let path = entry.unwrap().path();
-            let name = format!("{folder}/{}", path.file_stem().unwrap().display());
-            (name.clone(), cnb::parse(&name, &fs_err::read_to_string(path).unwrap()).unwrap())
-        })
-        .collect();
-    cases.sort_by(|a, b| a.0.cmp(&b.0));
-    cases
-}
-
-fn difference(case: &Case, kind: Kind, mutant: &str) -> Option<String> {
-    let room = tempfile::tempdir().unwrap();
-    let phases = Path::new(env!("CARGO_BIN_EXE_phases"));
-    case::run(case, kind, mutant, phases, room.path()).unwrap()
-}
-
-fn all_in(folder: &str) {
-    let kind = FOLDERS.iter().find(|it| it.0 == folder).unwrap().1;
-    let cases = cases(folder);
-    let mut wrong = Vec::new();
-    for (name, case) in &cases {
-        if let Some(difference) = difference(case, kind, "") {
-            wrong.push(format!("{name} ({}): {difference}", case.clause));
-        }
-    }
-    println!("{folder}: {} of {} cases", cases.len() - wrong.len(), cases.len());
+#[test]
+fn the_programs_do_what_the_text_says() {
+    let programs = Programs::of(&programs::under_test().unwrap());
+    let cases = suite::all().unwrap();
+    let found = suite::each(&cases, |it| {
+        it.run(&programs)
+            .unwrap_or_else(|error| Some(error.to_string()))
+            .map(|text| format!("{}: {text}", it.id))
+    });
+    let wrong: Vec<String> = found.into_iter().flatten().collect();
+    println!("{} of {} cases", cases.len() - wrong.len(), cases.len());
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
 #[test]
-fn detection_is_as_the_text_says() {
-    all_in("detection");
-}
-
-#[test]
-fn the_environment_of_a_build_is_as_the_text_says() {
-    all_in("build-environment");
-}
-
-#[test]
-fn the_environment_of_a_launch_is_as_the_text_says() {
-    all_in("launch-environment");
-}
-
-#[test]
 fn every_case_fails_on_each_mutant_that_it_names_and_every_mutant_is_noticed() {
-    let mut noticed = BTreeSet::new();
-    let mut wrong = Vec::new();
-    for (folder, kind) in FOLDERS {
-        for (name, case) in cases(folder) {
-            if case.mutants.is_empty() {
-                wrong.push(format!("{name} names no mutant"));
-            }
-            for mutant in &case.mutants {
-                match mutants::find(mutant) {
-                    None => wrong.push(format!("{name}: there is no mutant `{mutant}`")),
-                    Some(_) if difference(&case, *kind, mutant).is_none() => {
-                        wrong.push(format!("{name} does not notice {mutant}"));
-                    }
-                    Some(_) => {
-                        noticed.insert(mutant.clone());
-                    }
-                }
-            }
+    let programs = Programs::of(&programs::under_test().unwrap());
+    let phases = Path::new(env!("CARGO_BIN_EXE_phases"));
+    let cases = suite::all().unwrap();
+    let mut wrong: Vec<String> = cases
+        .iter()
+        .filter(|it| it.mutants().is_empty())
+        .map(|it| format!("{} names no mutant", it.id))
+        .collect();
+    let pairs: Vec<(&Named, &String)> =
+        cases.iter().flat_map(|it| it.mutants().iter().map(move |mutant| (it, mutant))).collect();
+    let runs = suite::each(&pairs, |(case, mutant)| match case.run_wrong(mutant, phases, &programs) {
+        Ok(Some(difference)) => {
+            println!("{} with {mutant}: {difference}", case.id);
+            None
         }
-    }
-    let missed = mutants::ALL.iter().filter(|it| !noticed.contains(it.name));
-    wrong.extend(missed.map(|it| format!("no case notices {}", it.name)));
-    println!("{} mutants noticed", noticed.len());
+        Ok(None) => Some(format!("{} does not notice {mutant}", case.id)),
+        Err(error) => Some(format!("{} with {mutant}: {error}", case.id)),
+    });
+    wrong.extend(runs.into_iter().flatten());
+    let noticed: BTreeSet<&str> = pairs.iter().map(|(_, mutant)| mutant.as_str()).collect();
+    let wrapped = programs::wrapped().unwrap();
+    let known = mutants::ALL.iter().map(|it| it.name).chain(wrapped.iter().map(|it| it.name.as_str()));
+    wrong.extend(known.filter(|it| !noticed.contains(it)).map(|it| format!("no case notices {it}")));
+    println!("{} mutants noticed in {} runs", noticed.len(), pairs.len());
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }

@@ -43,11 +43,26 @@ pub(crate) fn read(dir: &Beneath) -> Result<Vec<OnDisk>, LayersError> {
         if RESERVED.contains(&name) || entry.kind == FileType::Directory || !cnb::id::is_valid_layer(name) {
             continue;
         }
-        let Some(toml) = toml_file(dir, &format!("{name}.toml"))? else { continue };
+        let file = format!("{name}.toml");
+        let Some(toml) = toml_file(dir, &file)? else { continue };
+        types_are_in_their_table(dir, &file)?;
         let has_files = dir.dir(name)?.is_some();
         layers.push(OnDisk { name: name.to_owned(), toml, has_files });
     }
     Ok(layers)
+}
+
+/// Where types stood until Buildpack API 0.5: read today, such a layer would be for nothing, without a word.
+fn types_are_in_their_table(dir: &Beneath, file: &str) -> Result<(), LayersError> {
+    let table: toml::Table = toml_file(dir, file)?.unwrap_or_default();
+    match ["launch", "build", "cache"].iter().find(|it| table.contains_key(**it)) {
+        None => Ok(()),
+        Some(key) => {
+            let path = dir.name().join(file);
+            let text = format!("{} has `{key}` outside of the table `types`; move it there", path.display());
+            Err(LayersError::Other(text))
+        }
+    }
 }
 
 /// By layer: its bills of materials, each with what proves it.
@@ -111,6 +126,12 @@ mod tests {
         assert_eq!(said, "/layers/bp/venv.toml is a symbolic link; write a file there instead");
         let said = error(|dir| fs_err::write(dir.join("venv.toml"), "[types]\nlaunch = 1\n").unwrap());
         assert!(said.starts_with("/layers/bp/venv.toml is not what the specification asks for"), "{said}");
+    }
+
+    #[test]
+    fn types_outside_of_their_table_are_refused_by_name() {
+        let said = error(|dir| fs_err::write(dir.join("venv.toml"), "launch = true\n").unwrap());
+        assert_eq!(said, "/layers/bp/venv.toml has `launch` outside of the table `types`; move it there");
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub(crate) fn collect(
             name => match layers.iter().find(|it| it.name == name) {
                 Some(layer) => {
                     let types = layer.toml.types;
-                    [(types.build, "build"), (types.cache, "cache"), (types.launch, "launch")]
+                    // As in the reference: whatever is not for launch is of the build.
+                    [(types.launch, "launch"), (!types.launch, "build"), (types.cache, "cache")]
                         .into_iter()
                         .filter_map(|(is, kind)| is.then_some(kind))
                         .collect()

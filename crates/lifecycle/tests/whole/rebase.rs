@@ -15,6 +15,7 @@ fn image(layers: &[&str], labels: &[(&str, String)], api: &str) -> Image {
         ImageConfig { os: "linux".into(), architecture: "amd64".into(), ..ImageConfig::default() };
     config.config.labels = labels.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     config.config.env = vec![format!("CNB_PLATFORM_API={api}")];
+    config.created = Some(format!("1980-01-0{}T00:00:00Z", layers.len()));
     let layers: Vec<LayerRef> = layers.iter().map(|it| layer(it)).collect();
     Image::new(config, &layers).unwrap()
 }
@@ -68,6 +69,7 @@ fn the_layers_up_to_the_recorded_one_are_replaced_and_the_label_says_so() {
     assert_eq!(labels["io.buildpacks.base.id"], "new");
     assert_eq!(labels["own"], "1");
     assert!(!labels.contains_key("other") && done.warnings.is_empty());
+    assert_eq!(done.config.created.as_deref(), Some("1980-01-03T00:00:00Z"), "the app's time, not today's");
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! The specification's clauses, as `clauses/*.toml` has them: an id, a sentence of ours, and the cases that show it, or
+//! why none does.
+
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The documents, in the order of the table.
+pub const DOCUMENTS: &[&str] = &["buildpack", "platform", "distribution", "project-descriptor"];
+
+/// How strongly the text says it; `says` is for what it says without one of the words.
+pub const LEVELS: &[&str] = &["MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "says"];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    document: String,
+    reasons: BTreeMap<String, String>,
+    under: Vec<Under>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Under {
+    heading: String,
+    clauses: Vec<Written>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    id: String,
+    level: String,
+    says: String,
+    #[serde(default)]
+    cases: Vec<String>,
+    #[serde(default)]
+    not_shown: String,
+}
+
+/// One clause.
+#[derive(Debug, Clone)]
+pub struct Clause {
+    /// Document, heading and a word.
+    pub id: String,
+    /// The document and the anchor of the heading.
+    pub link: String,
+    /// MUST and the others.
+    pub level: String,
+    /// What it says.
+    pub says: String,
+    /// Cases and tests that show it.
+    pub cases: Vec<String>,
+    /// Why none does; empty where one does.
+    pub not_shown: String,
+}
+
+/// All of them.
+///
+/// # Errors
+/// When a file can't be read.
+pub fn all() -> io::Result<Vec<Clause>> {
+    let mut all = Vec::new();
+    for name in DOCUMENTS {
+        let path = room().join("clauses").join(format!("{name}.toml"));
+        let text = fs_err::read_to_string(&path)?;
+        let document: Document = cnb::parse(&path.display().to_string(), &text).map_err(io::Error::other)?;
+        for under in document.under {
+            for it in under.clauses {
+                let reason = document.reasons.get(&it.not_shown);
+                all.push(Clause {
+                    id: format!("{name}/{}/{}", under.heading, it.id),
+                    link: format!("{}#{}", document.document, under.heading),
+                    level: it.level,
+                    says: it.says,
+                    cases: it.cases,
+                    not_shown: reason.cloned().unwrap_or(it.not_shown),
+                });
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn room() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every test of every room that a clause may name: `room::test`.
+///
+/// # Errors
+/// When a source can't be read.
+pub fn tests() -> io::Result<BTreeSet<String>> {
+    let top = room().parent().unwrap_or_else(room);
+    let mut found = BTreeSet::new();
+    let rooms = fs_err::read_dir(top.join("crates"))?.flatten().map(|it| it.path());
+    for path in rooms.chain([room().to_owned()]) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut open: Vec<PathBuf> = vec![path.join("src"), path.join("tests")];
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(fs_err::read_dir(&path)?.flatten().map(|it| it.path()));
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                found.extend(names(&fs_err::read_to_string(&path)?).map(|it| format!("{name}::{it}")));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The functions of a source that are tests.
+fn names(source: &str) -> impl Iterator<Item = &str> {
+    source.split("#[test]").skip(1).filter_map(|it| {
+        let (_, rest) = it.split_once("fn ")?;
+        rest.split_once('(').map(|(name, _)| name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_a_test_when_it_says_so() {
+        let found: Vec<&str> =
+            names("fn a() {}\n#[test]\nfn b() {}\n    #[test]\n    #[cfg(x)]\n fn c() {}").collect();
+        assert_eq!(found, ["b", "c"]);
+    }
+}

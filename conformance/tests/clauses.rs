@@ -1,0 +1,55 @@
+//! The inventory of clauses is whole and true to what is there, and the table is what it comes to.
+
+use conformance::{clauses, suite, table};
+use std::collections::BTreeSet;
+
+#[test]
+fn every_clause_names_what_shows_it_or_says_why_nothing_does_and_every_case_shows_one() {
+    let clauses = clauses::all().unwrap();
+    let cases: BTreeSet<String> = suite::all().unwrap().into_iter().map(|it| it.id).collect();
+    let tests = clauses::tests().unwrap();
+    let mut wrong = Vec::new();
+    let mut ids = BTreeSet::new();
+    let mut named = BTreeSet::new();
+    for it in &clauses {
+        if !ids.insert(&it.id) {
+            wrong.push(format!("{} is there twice", it.id));
+        }
+        if !clauses::LEVELS.contains(&it.level.as_str()) {
+            wrong.push(format!("{}: there is no level {}", it.id, it.level));
+        }
+        if it.cases.is_empty() == it.not_shown.is_empty() {
+            wrong.push(format!("{} wants either cases or a reason", it.id));
+        }
+        if !it.says.ends_with('.') {
+            wrong.push(format!("{} says no sentence", it.id));
+        }
+        for case in &it.cases {
+            let known = if case.contains("::") { tests.contains(case) } else { cases.contains(case) };
+            if !known {
+                wrong.push(format!("{}: there is no {case}", it.id));
+            }
+            named.insert(case.clone());
+        }
+    }
+    wrong.extend(cases.difference(&named).map(|it| format!("{it} is the case of no clause")));
+    println!(
+        "{} of {} clauses are shown",
+        clauses.iter().filter(|it| !it.cases.is_empty()).count(),
+        clauses.len()
+    );
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn the_table_is_what_is_there() {
+    let wanted = table::print().unwrap();
+    if std::env::var_os("UPDATE_TABLE").is_some() {
+        fs_err::write(table::path(), &wanted).unwrap();
+    }
+    let found = fs_err::read_to_string(table::path()).unwrap_or_default();
+    assert!(
+        found == wanted,
+        "TABLE.md is not what is there: UPDATE_TABLE=1 cargo test -p conformance --test clauses"
+    );
+}
