@@ -270,3 +270,60 @@ fn from_a_registry_into_a_registry_and_what_is_there_is_not_sent_again() {
     let args = ["--builder", &builder, "--run-image", &run_image, "--publish"];
     build(&name, app.path(), &args).fails(63, &["could not be pushed"]);
 }
+
+/// Says what of the network it reaches.
+const PROBE: &str = r#"#!/bin/bash
+mkdir -p "$CNB_LAYERS_DIR"
+tcp() { if timeout 10 bash -c "exec 3<>/dev/tcp/$1/$2" 2>/dev/null; then echo "way to $3"; else echo "no way to $3"; fi; }
+tcp 127.0.0.1 "$LOOPBACK" loopback
+tcp 169.254.169.254 80 link-local
+tcp "$OUTSIDE" 80 outside
+python3.13 -c 'import os, socket; socket.socket(socket.AF_UNIX).connect("\0" + os.environ["ABSTRACT"])' 2>/dev/null &&
+    echo "way to abstract" || echo "no way to abstract"
+"#;
+
+#[test]
+fn somebody_elses_programs_reach_the_outside_and_none_of_this_machines_services() {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+    let loopback = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = loopback.local_addr().unwrap().port().to_string();
+    let name = format!("packlight-test-{port}");
+    let _abstract = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    // Where this machine's own apt asks.
+    let sources = say(Command::new("apt-get").arg("indextargets").args(["--format", "$(SITE)"])).ok().out;
+    let outside = sources.lines().next().unwrap().split("://").nth(1).unwrap();
+    let outside = outside.split(['/', ':']).next().unwrap().to_owned();
+    let probe = folder(&[
+        (
+            "buildpack.toml",
+            "api = \"0.10\"\n[buildpack]\nid = \"test/probe\"\nversion = \"1\"\n[[targets]]\nos = \"linux\"\n",
+        ),
+        ("bin/detect", "#!/bin/sh\n"),
+        ("bin/build", PROBE),
+    ]);
+    for program in ["bin/detect", "bin/build"] {
+        let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
+        std::fs::set_permissions(probe.path().join(program), mode).unwrap();
+    }
+    let variables = [format!("LOOPBACK={port}"), format!("ABSTRACT={name}"), format!("OUTSIDE={outside}")];
+    let said = |more: &[&str]| {
+        let mut args =
+            vec!["--builder", builder(), "-o", "store", "--buildpack", probe.path().to_str().unwrap()];
+        args.extend(RUN_IMAGE);
+        variables.iter().for_each(|it| args.extend(["-e", it]));
+        args.extend(more);
+        build("flow-builder-probe", app().path(), &args).ok().both()
+    };
+    let closed = said(&[]);
+    for words in ["no way to loopback", "no way to link-local", "way to outside", "no way to abstract"] {
+        assert!(closed.contains(words) && !closed.contains("no way to outside"), "{words}: {closed}");
+    }
+    let open = said(&["--network", "host"]);
+    // Abstract sockets stay closed where the kernel has Landlock's scopes.
+    for words in ["way to loopback", "way to outside"] {
+        assert!(open.contains(words) && !open.contains(&format!("no {words}")), "{words}: {open}");
+    }
+    let cut = said(&["--network", "none"]);
+    assert!(cut.contains("no way to outside") && cut.contains("no way to loopback"), "{cut}");
+}

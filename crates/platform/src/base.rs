@@ -190,9 +190,9 @@ fn names<'a>(core: &[&'static str], more: &'a [String]) -> Vec<&'a str> {
     core.iter().copied().chain(more.iter().map(String::as_str)).collect()
 }
 
-/// What makes one base another: its packages, and how they are put together.
+/// What makes one base another: its packages, and how they are put together and packed.
 fn key(lock: &DebianLock) -> Digest {
-    let mut text = format!("{COMPOSITION}\n{}\n", lock.release);
+    let mut text = format!("{COMPOSITION} {}\n{}\n", oci::LAYER_ENCODING, lock.release);
     for (part, packages) in [("run", &lock.run), ("build", &lock.build)] {
         for package in packages {
             text.push_str(&format!("{part} {} {}\n", package.name, package.sha256));

@@ -3,6 +3,7 @@
 mod cache;
 mod finished;
 mod handover;
+pub(crate) mod network;
 mod papers;
 mod report;
 mod request;
@@ -11,6 +12,7 @@ mod unchanged;
 
 pub use crate::builder::{Added, AddedError, BuilderError, Choice, DownloadError, Named};
 pub use cache::{BuildCache, CacheError};
+pub use network::BuildNetwork;
 pub use report::{BuildError, Built, BuiltLayer, BuiltProcess};
 pub use request::{BuildRequest, Conditions, Locking, Papers, Volume, moment};
 
@@ -91,6 +93,9 @@ fn through_the_phases(
     };
     let shared = Shared::open(world, request)?;
     let site = Site::prepare(world, (request, source), (app_dir, isolation), given, builder)?;
+    if let Some(text) = site.notice() {
+        events(Event::Notice { text: text.to_owned() });
+    }
     let images = StoreImages::new(&world.store, request.previous());
     let previous = in_phase(events, Phase::Analyze, || analyze(request, &images))?;
     let detected = in_phase(events, Phase::Detect, || site.detect(events))?;

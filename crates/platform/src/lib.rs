@@ -13,6 +13,7 @@ pub mod housekeeping;
 pub mod images;
 pub mod inspect;
 pub mod isolation;
+mod joined;
 pub mod lock;
 mod machine;
 pub mod output;
@@ -33,7 +34,7 @@ pub mod world;
 // What a program that uses this crate needs of the rooms below, so that it need not know them.
 pub use lifecycle::{DetectError, Verdict};
 pub use oci::{ImageName, NameError, Store, StoreError};
-pub use sandbox::{Access, Forbidden, Network, serve_if_asked};
+pub use sandbox::{Access, Forbidden, serve_if_asked};
 
 /// Errors of the phases, as a [`build::BuildError`] carries them.
 pub mod lifecycle_errors {

@@ -1,7 +1,9 @@
 //! The build's room: what detect and build see as `/`, and the capability to run programs in it.
 
+use crate::build::network::Reach;
+use crate::joined::Joined;
 use lifecycle::{ExitStatus, Invocation, Phase, RunError, Stream};
-use sandbox::{Access, Exit, Identity, Isolation, Mount, Network, Process, Room, Stdio, Upper};
+use sandbox::{Access, Exit, Identity, Isolation, Mount, Network, Process, Room, Running, Stdio, Upper};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -50,10 +52,8 @@ pub(crate) struct BuildRoom {
     pub(crate) mounts: Vec<Mount>,
     /// What bin/build sees besides: its home, and what the user's machine uses to reach indexes.
     pub(crate) build_mounts: Vec<Mount>,
-    /// What of the network bin/detect reaches.
-    pub(crate) detect_network: Network,
-    /// What of the network bin/build reaches.
-    pub(crate) network: Network,
+    /// What of the network is reached.
+    pub(crate) reach: Reach,
     /// How far programs are shut off from this machine.
     pub(crate) isolation: Isolation,
 }
@@ -100,6 +100,10 @@ impl BuildRoom {
             },
         ];
         mounts.extend(self.mounts.iter().cloned());
+        let network = if phase == Phase::Detect { self.reach.detect } else { self.reach.build };
+        if network == Network::Outward {
+            mounts.extend(self.reach.mounts());
+        }
         if phase == Phase::Detect {
             let handed = handed_over(invocation);
             let target = Path::new(inside::WORK).join(&handed);
@@ -115,7 +119,7 @@ impl BuildRoom {
             mounts,
             user: self.user,
             hostname: "packlight".to_owned(),
-            network: if phase == Phase::Detect { self.detect_network } else { self.network },
+            network,
             isolation: self.isolation.clone(),
         }
     }
@@ -153,7 +157,13 @@ impl lifecycle::Runner for BuildRoom {
             }
             _ => self.app_changes.clone(),
         };
-        run(&self.room(invocation, &changes), &process, output).map_err(failed)
+        let room = self.room(invocation, &changes);
+        let Some(tool) = self.reach.tool.as_ref().filter(|_| room.network == Network::Outward) else {
+            return run(&room, &process, output).map_err(failed);
+        };
+        let waiting = room.prepare(&process).map_err(failed)?;
+        let _joined = Joined::join(tool, &[], waiting.pid()).map_err(|error| RunError(error.to_string()))?;
+        listen(waiting.begin().map_err(failed)?, output).map_err(failed)
     }
 }
 
@@ -166,7 +176,13 @@ pub(crate) fn run(
     process: &Process,
     output: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<ExitStatus, sandbox::SandboxError> {
-    let mut running = room.start(process)?;
+    listen(room.start(process)?, output)
+}
+
+fn listen(
+    mut running: Running,
+    output: &mut dyn FnMut(Stream, &[u8]),
+) -> Result<ExitStatus, sandbox::SandboxError> {
     let (sender, receiver) = mpsc::channel();
     let (out, err) = (running.stdout.take(), running.stderr.take());
     std::thread::scope(|scope| {

@@ -16,6 +16,7 @@ pub use signals::{Interrupt, Signals, Told};
 
 use crate::event::{Event, Events};
 use crate::isolation::{Ground, GroundError};
+use crate::joined::JoinError;
 use crate::settings::Environment;
 use crate::trees;
 use network::Reach;
@@ -160,6 +161,12 @@ pub enum RunError {
     Sandbox(SandboxError),
 }
 
+impl From<JoinError> for RunError {
+    fn from(error: JoinError) -> Self {
+        Self::Network { program: error.program, said: error.said }
+    }
+}
+
 fn list(there: &[String]) -> String {
     if there.is_empty() { "none".to_owned() } else { there.join(", ") }
 }
@@ -191,8 +198,10 @@ pub fn run(
         stderr: Stdio::Inherit,
     };
     signals.hear();
-    let running = room.start(&process).map_err(|error| started(error, request, store))?;
-    let connected = reach.connect(&running, events)?;
+    let refused = |error| started(error, request, store);
+    let waiting = room.prepare(&process).map_err(refused)?;
+    let connected = reach.connect(&waiting, events)?;
+    let running = waiting.begin().map_err(refused)?;
     let exit = watch::stay(running, &watch::Manners::of(request), signals, &connected, events);
     drop(connected);
     exit

@@ -42,6 +42,7 @@ mod init;
 mod marks;
 mod mounts;
 mod reduced;
+mod routes;
 mod runner;
 mod running;
 mod seccomp;
@@ -189,6 +190,8 @@ pub enum Network {
     /// A network namespace of its own, loopback up, that pasta or slirp4netns can join through `/proc/<pid>/ns`, user
     /// namespace first; [`Room::prepare`] gives them time for it.
     Own,
+    /// As [`Network::Own`], and link-local addresses lead nowhere, nor do the others at which clouds hand out credentials.
+    Outward,
 }
 
 /// A program to run in a room.

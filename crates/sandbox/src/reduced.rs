@@ -33,7 +33,7 @@ pub(crate) fn live(
     control: &OwnedFd,
     streams: Streams,
 ) -> Done<()> {
-    if order.room.network == Network::Own {
+    if matches!(order.room.network, Network::Own | Network::Outward) {
         let refused = Err(Errno::PERM).at(Step::MakeNamespaces, "");
         return refused
             .map_err(|failure| failure.advise(&[libc::EPERM], "a network of its own takes full isolation"));

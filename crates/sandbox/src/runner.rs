@@ -18,6 +18,7 @@ use crate::ids::{self, Ids, Shift};
 use crate::init::{self, Streams};
 use crate::mounts::Site;
 use crate::reduced;
+use crate::routes;
 use crate::seccomp::Sockets;
 use crate::sys::{self, Fork};
 use crate::wire::{self, Order, Received};
@@ -155,6 +156,9 @@ fn become_user(room: &Room, ids: &Ids) -> Done<()> {
             rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)
                 .at(Step::StartLoopback, "")?;
         sys::loopback_up(socket.as_fd()).at(Step::StartLoopback, "")?;
+        if room.network == Network::Outward {
+            routes::refuse_link_local().at(Step::RefuseAddresses, "")?;
+        }
     }
     match ids {
         Ids::Shifted(shift) => ids::become_user(shift),

@@ -245,6 +245,86 @@ pub(crate) fn loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
     check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }.into()).map(drop)
 }
 
+/// `struct rtentry` of `linux/route.h`.
+#[repr(C)]
+struct Route {
+    before: libc::c_ulong,
+    to: libc::sockaddr,
+    through: libc::sockaddr,
+    mask: libc::sockaddr,
+    flags: libc::c_ushort,
+    between: [libc::c_ulong; 2],
+    metric: libc::c_short,
+    device: *mut libc::c_char,
+    limits: [libc::c_ulong; 2],
+    time: libc::c_ushort,
+}
+
+/// `struct in6_rtmsg` of `linux/ipv6_route.h`.
+#[repr(C)]
+struct Route6 {
+    to: [u8; 16],
+    from: [u8; 16],
+    through: [u8; 16],
+    kind: u32,
+    length: u16,
+    from_length: u16,
+    metric: u32,
+    info: libc::c_ulong,
+    flags: u32,
+    device: libc::c_int,
+}
+
+/// `RTF_UP | RTF_REJECT` of `linux/route.h`.
+const UP_AND_REFUSED: u16 = 0x201;
+
+/// A route of this network namespace, set through any socket of IPv4, that refuses what is sent there.
+pub(crate) fn refuse(socket: BorrowedFd<'_>, to: std::net::Ipv4Addr, length: u8) -> io::Result<()> {
+    let address = |it: u32| {
+        // SAFETY: all zero bytes are a valid `sockaddr`: integers and arrays of them.
+        let mut address: libc::sockaddr = unsafe { std::mem::zeroed() };
+        address.sa_family = libc::sa_family_t::try_from(libc::AF_INET).unwrap_or(2);
+        // `struct sockaddr_in`: two bytes of a port, then the address.
+        for (place, byte) in address.sa_data.iter_mut().skip(2).zip(it.to_be_bytes()) {
+            *place = libc::c_char::from_ne_bytes([byte]);
+        }
+        address
+    };
+    let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+    let route = Route {
+        before: 0,
+        to: address(to.to_bits()),
+        through: address(0),
+        mask: address(mask),
+        flags: UP_AND_REFUSED,
+        between: [0; 2],
+        metric: 0,
+        device: std::ptr::null_mut(),
+        limits: [0; 2],
+        time: 0,
+    };
+    // SAFETY: SIOCADDRT reads a `rtentry`, which `route` is, and lives past the call.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCADDRT, &raw const route) }.into()).map(drop)
+}
+
+/// The same for IPv6, through a socket of it.
+pub(crate) fn refuse_6(socket: BorrowedFd<'_>, to: std::net::Ipv6Addr, length: u16) -> io::Result<()> {
+    let route = Route6 {
+        to: to.octets(),
+        from: [0; 16],
+        through: [0; 16],
+        kind: 0,
+        length,
+        from_length: 0,
+        metric: 1,
+        info: 0,
+        flags: UP_AND_REFUSED.into(),
+        device: 0,
+    };
+    // SAFETY: SIOCADDRT of a socket of IPv6 reads an `in6_rtmsg`, which `route` is, and lives past the call.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCADDRT, &raw const route) }.into()).map(drop)
+}
+
 fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }

@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use crate::Digest;
 
 /// Whatever changes the bytes that this file or `tar.rs` makes of the same input changes this number too.
-pub(crate) const ENCODING: u32 = 3;
+pub const ENCODING: u32 = 3;
 
 const CHUNK: usize = 1 << 20;
 static NOTHING: [u8; CHUNK] = [0; CHUNK];

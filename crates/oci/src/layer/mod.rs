@@ -10,6 +10,7 @@ mod tar;
 mod walk;
 
 pub(crate) use export::{ExportError, export};
+pub use gzip::ENCODING;
 pub(crate) use gzip::pack;
 pub(crate) use plan::Plan;
 pub use record::{Added, LayerError, LayerRecord, Notice, TreeIndex};

@@ -17,10 +17,10 @@ use clap::{Args, ValueEnum};
 use conditions::ConditionArguments;
 use pack::PackArguments;
 use papers::PapersArguments;
-use platform::build::{BuildCache, BuildRequest, Locking};
+use platform::ImageName;
+use platform::build::{BuildCache, BuildNetwork, BuildRequest, Locking};
 use platform::event::Event;
 use platform::output::Output;
-use platform::{ImageName, Network};
 use std::path::PathBuf;
 
 /// Which agents an image gets, for the agents' buildpack.
@@ -118,8 +118,10 @@ pub(crate) struct Arguments {
 /// What buildpacks reach while they build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum Reach {
-    /// What this machine reaches.
+    /// Our own buildpacks what this machine reaches, somebody else's the way out alone, where `pasta` is installed.
     #[default]
+    Auto,
+    /// What this machine reaches, its loopback included.
     Host,
     /// Nothing.
     None,
@@ -176,8 +178,9 @@ fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failu
         outputs: outputs(arguments),
         default_process: arguments.default_process.clone(),
         network: match arguments.network {
-            Reach::Host => Network::Host,
-            Reach::None => Network::None,
+            Reach::Auto => BuildNetwork::Best,
+            Reach::Host => BuildNetwork::Host,
+            Reach::None => BuildNetwork::None,
         },
         cache: cache(arguments, &here.default_registry()?)?,
         clear_cache: arguments.clear_cache,

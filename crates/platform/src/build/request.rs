@@ -1,13 +1,14 @@
 //! What a build is asked.
 
 use super::cache::BuildCache;
+use super::network::BuildNetwork;
 use crate::builder::{Choice, Named};
 use crate::output::Output;
 use crate::room::inside;
 use crate::source::{LEFT_OUT, Place};
 use cnb::project::Project;
 use oci::ImageName;
-use sandbox::{Access, Identity, Mount, Network};
+use sandbox::{Access, Identity, Mount};
 use std::path::PathBuf;
 
 /// What a build is asked.
@@ -34,7 +35,7 @@ pub struct BuildRequest {
     /// The process type that the image starts, in place of the buildpacks' choice.
     pub default_process: Option<String>,
     /// What of the network the buildpacks reach while they build.
-    pub network: Network,
+    pub network: BuildNetwork,
     /// Where the layers are kept that the next build takes over.
     pub cache: BuildCache,
     /// Whether cached layers are left aside.

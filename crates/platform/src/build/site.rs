@@ -1,6 +1,7 @@
 //! Where one build happens, and each phase of it there.
 
 use super::cache::BuildCache;
+use super::network::Reach;
 use super::{BuildError, BuildRequest, Given, handover};
 use crate::app;
 use crate::base::{self, Wanted};
@@ -81,7 +82,14 @@ impl<'a> Site<'a> {
             lower.insert(0, at("left-out"));
         }
         let changes = Changes::within(&at("app"), builder.user, &isolation)?;
-        let room = room(request, (&builder, &given), (lower, isolation), scratch.path(), (app_dir, changes));
+        let reach = Reach::choose(request.network, request.builder.is_own(), &isolation, &world.env);
+        let room = room(
+            (request, reach),
+            (&builder, &given),
+            (lower, isolation),
+            scratch.path(),
+            (app_dir, changes),
+        );
         let dirs = dirs(&room, source, &builder)?;
         let cache = recorded.filter(|_| request.cache == BuildCache::Store);
         let mut cache = cache.map(|it| Cache::parse(&it)).unwrap_or_default();
@@ -100,6 +108,11 @@ impl<'a> Site<'a> {
     /// The execution environment.
     pub(super) fn exec_env(&self) -> &str {
         &self.exec_env
+    }
+
+    /// What a user should know of the network.
+    pub(super) fn notice(&self) -> Option<&'static str> {
+        self.room.reach.notice
     }
 
     pub(super) fn catalogue(&self) -> &Catalogue {
@@ -266,7 +279,7 @@ fn recorded_cache(app_dir: &AppDir, builder: &Builder) -> Result<Option<Vec<u8>>
 }
 
 fn room(
-    request: &BuildRequest,
+    (request, reach): (&BuildRequest, Reach),
     (builder, given): (&Builder, &Given),
     (source, isolation): (Vec<std::path::PathBuf>, Isolation),
     scratch: &std::path::Path,
@@ -294,8 +307,8 @@ fn room(
         work: scratch.join("work"),
         mounts: builder.mounts.iter().cloned().chain(volumes).collect(),
         build_mounts,
-        detect_network: if own { Network::None } else { request.network },
-        network: request.network,
+        // Nothing that our base's programs detect with needs one.
+        reach: Reach { detect: if own { Network::None } else { reach.detect }, ..reach },
         isolation,
     }
 }

@@ -1,15 +1,12 @@
 //! How an app is reached: on a network of its own where `pasta` or `slirp4netns` is installed, else on this machine's.
 
-mod joined;
-
 use super::forward::Forwarder;
 use super::{Publish, RunError, RunRequest};
 use crate::event::{Event, Events};
+use crate::joined::{Joined, Tool};
 use crate::settings::Environment;
-use joined::{Joined, Tool};
-use sandbox::{Isolation, Mount, Running};
+use sandbox::{Isolation, Mount, Waiting};
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -106,14 +103,14 @@ impl Reach {
         }
     }
 
-    /// Connects an app that has just been started.
-    pub(super) fn connect(self, running: &Running, events: Events<'_>) -> Result<Connected, RunError> {
+    /// Connects an app that waits to begin, so that it does not see the network come up.
+    pub(super) fn connect(self, waiting: &Waiting, events: Events<'_>) -> Result<Connected, RunError> {
         let reaches_loopback = !matches!(&self.way, Way::Own(tool) if !tool.reaches_loopback());
         let mut connected =
             Connected { ports: self.ports, reaches_loopback, _forwarders: Vec::new(), _joined: None };
         match self.way {
             Way::Cut => {}
-            Way::Own(tool) => connected._joined = Some(Joined::join(&tool, &connected.ports, running)?),
+            Way::Own(tool) => connected._joined = Some(Joined::join(&tool, &connected.ports, waiting.pid())?),
             Way::Shared(listeners) => {
                 for (listener, to) in listeners {
                     connected._forwarders.push(
@@ -202,12 +199,6 @@ fn local_services(env: &[(String, String)]) -> BTreeSet<u16> {
 
 /// <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>
 const OTLP_HTTP: u16 = 4318;
-
-/// A program of the user's `PATH`.
-fn program(env: &Environment, name: &str) -> Option<std::path::PathBuf> {
-    let path = env.get(OsStr::new("PATH"))?;
-    std::env::split_paths(path).map(|dir| dir.join(name)).find(|it| it.is_absolute() && it.is_file())
-}
 
 #[cfg(test)]
 mod tests {

@@ -60,6 +60,7 @@ pub(crate) const ALL: &[Case] = cases![
     files::an_empty_root_has_nothing_of_the_host,
     network::without_network_there_is_loopback_only,
     network::an_own_network_can_be_joined_from_outside,
+    network::an_outward_network_has_no_way_to_link_local_addresses,
     network::the_hosts_resolver_is_there_with_the_hosts_network,
     trees::a_tree_of_any_modes_and_depth_is_removed,
     trees::links_are_removed_and_not_followed,

@@ -48,6 +48,20 @@ pub(crate) fn an_own_network_can_be_joined_from_outside(place: &Place) {
     );
 }
 
+pub(crate) fn an_outward_network_has_no_way_to_link_local_addresses(place: &Place) {
+    let mut room = place.room();
+    room.network = Network::Outward;
+    // As the kernel prints them: destination and mask in the host's byte order, and the flags "up", "refused" and "of a host".
+    let said = sh(
+        &room,
+        "while read -r _ to _ flags _ _ _ mask _; do echo $to/$mask $flags; done < /proc/net/route",
+    );
+    for route in ["0000FEA9/0080FFFF 0201", "0080FEA9/0080FFFF 0201", "FEA9FEA9/FFFFFFFF 0205"] {
+        assert!(said.contains(route), "{said}");
+    }
+    assert_eq!(run(&room, &["/guest", "guest", "talk-to-itself"]).said, "Ok(())\n");
+}
+
 pub(crate) fn the_hosts_resolver_is_there_with_the_hosts_network(place: &Place) {
     let host = fs::read_to_string("/etc/resolv.conf").unwrap();
     // As a systemd-resolved machine's image has it: a link to nowhere.

@@ -1,11 +1,11 @@
-//! A network of the app's own, which `pasta` (<https://passt.top>) or `slirp4netns` connects from outside.
+//! A network of a room's own, which `pasta` (<https://passt.top>) or `slirp4netns` connects from outside.
 
-use super::program;
-use crate::run::{Publish, RunError};
+use crate::run::Publish;
 use crate::settings::Environment;
 use rustix::fs::Access;
-use sandbox::{Mount, Running};
+use sandbox::Mount;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
@@ -17,18 +17,26 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 const STEP: Duration = Duration::from_millis(2);
 
-const SIGSTOP: i32 = 19;
-const SIGCONT: i32 = 18;
-
-/// Where the app asks for names; the tool passes the questions on. Link-local, so that it is nobody's.
-const PASTA_RESOLVER: &str = "169.254.1.1";
+/// Where the room asks for names; the tool passes the questions on. An address of documentation (RFC 5737), so that it is
+/// nobody's, and no link-local one, which may be closed.
+const PASTA_RESOLVER: &str = "192.0.2.53";
 const SLIRP_RESOLVER: &str = "10.0.2.3";
 /// The app's address, as slirp4netns gives it.
 const SLIRP_GUEST: &str = "10.0.2.100";
 
+/// Why a network is not connected.
+#[derive(Debug, thiserror::Error)]
+#[error("{program} could not connect the network: {said}")]
+pub(crate) struct JoinError {
+    /// `pasta` or `slirp4netns`.
+    pub(crate) program: String,
+    /// What it printed.
+    pub(crate) said: String,
+}
+
 /// A program that connects networks.
-#[derive(Debug)]
-pub(in crate::run) struct Tool {
+#[derive(Debug, Clone)]
+pub(crate) struct Tool {
     kind: Kind,
     program: PathBuf,
     services: BTreeSet<u16>,
@@ -42,7 +50,7 @@ enum Kind {
 
 impl Tool {
     /// The tool that is installed and can work here: each makes a device through `/dev/net/tun`.
-    pub(super) fn find(env: &Environment) -> Option<Self> {
+    pub(crate) fn find(env: &Environment) -> Option<Self> {
         rustix::fs::access("/dev/net/tun", Access::READ_OK | Access::WRITE_OK).ok()?;
         let tools = [(Kind::Pasta, "pasta"), (Kind::Slirp, "slirp4netns")];
         tools.into_iter().find_map(|(kind, name)| {
@@ -50,18 +58,23 @@ impl Tool {
         })
     }
 
+    /// `pasta` alone: what reaches no more than the outside.
+    pub(crate) fn outward(env: &Environment) -> Option<Self> {
+        Self::find(env).filter(|it| it.kind == Kind::Pasta)
+    }
+
     /// Ports of this machine's loopback that the app shall reach on its own.
-    pub(super) fn with_services(mut self, services: BTreeSet<u16>) -> Self {
+    pub(crate) fn with_services(mut self, services: BTreeSet<u16>) -> Self {
         self.services = services;
         self
     }
 
     /// Whether what comes from outside gets to the app's loopback interface.
-    pub(super) fn reaches_loopback(&self) -> bool {
+    pub(crate) fn reaches_loopback(&self) -> bool {
         self.kind == Kind::Pasta
     }
 
-    pub(super) fn mounts(&self) -> Vec<Mount> {
+    pub(crate) fn mounts(&self) -> Vec<Mount> {
         let resolver = match self.kind {
             Kind::Pasta => PASTA_RESOLVER,
             Kind::Slirp => SLIRP_RESOLVER,
@@ -121,7 +134,7 @@ impl Tool {
 
 /// A network that is connected, until this is dropped.
 #[derive(Debug)]
-pub(in crate::run) struct Joined {
+pub(crate) struct Joined {
     child: Child,
     guard: Option<Child>,
     /// Where the tool's socket is.
@@ -129,17 +142,9 @@ pub(in crate::run) struct Joined {
 }
 
 impl Joined {
-    /// Connects the network of an app that has just been started. Meanwhile the app stands still, so that it does not
-    /// see the network come up.
-    pub(super) fn join(tool: &Tool, ports: &[Publish], running: &Running) -> Result<Self, RunError> {
-        running.signal(SIGSTOP).map_err(RunError::Sandbox)?;
-        let joined = Self::connect(tool, ports, running.pid())?;
-        running.signal(SIGCONT).map_err(RunError::Sandbox)?;
-        Ok(joined)
-    }
-
-    fn connect(tool: &Tool, ports: &[Publish], pid: u32) -> Result<Self, RunError> {
-        let failed = |said: String| RunError::Network { program: tool.program.display().to_string(), said };
+    /// Connects the network of a process that waits for it.
+    pub(crate) fn join(tool: &Tool, ports: &[Publish], pid: u32) -> Result<Self, JoinError> {
+        let failed = |said: String| JoinError { program: tool.program.display().to_string(), said };
         let io = |error: std::io::Error| failed(error.to_string());
         let dir = tempfile::tempdir().map_err(io)?;
         let socket = dir.path().join("api");
@@ -199,7 +204,9 @@ fn guard(tool: u32) -> std::io::Result<Child> {
 
 /// Whether a route leads out of the network namespace of a process: then the tool is done with it.
 fn has_route(pid: u32) -> bool {
-    fs_err::read_to_string(format!("/proc/{pid}/net/route")).is_ok_and(|text| text.lines().count() > 1)
+    // One that refuses leads to no device, which is shown as an asterisk.
+    let leads_out = |line: &str| !line.starts_with('*');
+    fs_err::read_to_string(format!("/proc/{pid}/net/route")).is_ok_and(|it| it.lines().skip(1).any(leads_out))
 }
 
 /// What the tool said last; before it come facts about addresses.
@@ -232,4 +239,10 @@ fn open_slirp(socket: &Path, port: Publish) -> Result<(), String> {
     };
     ask().map_err(|error| error.to_string())?;
     if answer.contains("\"error\"") { Err(format!("port {}: {answer}", port.host)) } else { Ok(()) }
+}
+
+/// A program of the user's `PATH`.
+fn program(env: &Environment, name: &str) -> Option<PathBuf> {
+    let path = env.get(OsStr::new("PATH"))?;
+    std::env::split_paths(path).map(|dir| dir.join(name)).find(|it| it.is_absolute() && it.is_file())
 }
