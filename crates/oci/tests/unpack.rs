@@ -288,6 +288,33 @@ fn a_name_without_bound_is_refused_before_it_is_in_memory() {
 }
 
 #[test]
+fn a_size_that_no_image_has_is_refused_before_a_byte_is_written() {
+    let target = target();
+    std::fs::create_dir_all(&target.into).unwrap();
+    let rules = UnpackRules { ids: Ids::Caller, whiteouts: Whiteouts::Keep };
+    let mut plain = Header::new_gnu();
+    plain.set_path("plain").unwrap();
+    plain.set_size(1 << 40);
+    plain.set_cksum();
+    // A hole of a petabyte, in one block.
+    let mut sparse = Header::new_gnu();
+    sparse.set_path("sparse").unwrap();
+    sparse.set_entry_type(EntryType::GNUSparse);
+    sparse.set_size(0);
+    let gnu = sparse.as_gnu_mut().unwrap();
+    gnu.set_real_size(1 << 50);
+    gnu.sparse[0].set_offset(1 << 50);
+    gnu.sparse[0].set_length(0);
+    sparse.set_cksum();
+    for header in [plain, sparse] {
+        let tar = std::io::Read::chain(&header.as_bytes()[..], std::io::repeat(0));
+        let error = unpack_tar(tar, &target.into, rules).unwrap_err().to_string();
+        assert!(error.contains("it holds more than 256 GiB"), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(&target.into).unwrap().count(), 0);
+}
+
+#[test]
 fn a_name_that_the_parser_would_cut_is_an_error_and_not_another_name() {
     let place = Place::new();
     let store = place.store();

@@ -1,4 +1,4 @@
-//! The entries of a tar, with a bound for what comes before each.
+//! The entries of a tar, with a bound for what comes before each, and for all of them.
 //!
 //! Long names and extended headers are kept in memory, however long the tar says that they are, and a gigabyte of a
 //! name compresses to a megabyte of a blob. Go's reader, and so every container engine, takes a megabyte of each
@@ -15,6 +15,11 @@ use tar::{Archive, Entry};
 /// A megabyte each for a name, for a link's target and for attributes, and as much again for what is around them.
 const HEADERS: u64 = 4 << 20;
 
+/// No image comes near to it; a few bytes of compression, or of a sparse entry, can claim any size.
+const BYTES: u64 = 256 << 30;
+/// As many files as the largest file systems of images have, times ten.
+const ENTRIES: u64 = 20_000_000;
+
 /// Hands each entry to `each`; what is the archive's own fault becomes an error by `broken`.
 pub(crate) fn each_entry<R: Read, E>(
     tar: R,
@@ -24,11 +29,18 @@ pub(crate) fn each_entry<R: Read, E>(
     let left = Rc::new(Cell::new(None));
     let mut archive = Archive::new(Bounded { inner: tar, left: Rc::clone(&left) });
     let mut entries = archive.entries().map_err(&broken)?;
+    let (mut bytes, mut count) = (0_u64, 0_u64);
     loop {
         left.set(Some(HEADERS));
         let Some(entry) = entries.next() else { return Ok(()) };
         let mut entry = entry.map_err(&broken)?;
         left.set(None);
+        bytes = bytes.saturating_add(entry.size());
+        count += 1;
+        if bytes > BYTES || count > ENTRIES {
+            let text = format!("it holds more than {} GiB or {ENTRIES} files: no image does", BYTES >> 30);
+            return Err(broken(io::Error::new(io::ErrorKind::InvalidData, text)));
+        }
         each(&mut entry)?;
         // Its rest is not the next one's headers.
         io::copy(&mut entry, &mut io::sink()).map_err(&broken)?;
