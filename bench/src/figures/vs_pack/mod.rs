@@ -50,12 +50,13 @@ fn tell(ours: &Timing, theirs: &Timing) {
 }
 
 /// An image of the engine with the files of several folders in one layer, as Dockerfile's lines configure it.
-fn import(folders: &[&Path], lines: &[&str], name: &str) -> Result<()> {
-    let mut tar = Command::new("tar");
-    tar.args(["--owner=1001", "--group=1000", "-c"]);
-    for folder in folders {
-        tar.arg("-C").arg(folder).arg(".");
-    }
+fn import(beside: &Beside, folders: &[&Path], lines: &[&str], name: &str) -> Result<()> {
+    let merged = beside.room.join("merged");
+    let script = "set -eo pipefail; rm -rf \"$0\"; mkdir \"$0\"; \
+                  for it in \"$@\"; do cp -al --remove-destination \"$it/.\" \"$0\"; done; \
+                  tar --owner=1001 --group=1000 -C \"$0\" -c .";
+    let mut tar = Command::new("bash");
+    tar.args(["-c", script]).arg(&merged).args(folders);
     let mut tar = tar.stdout(Stdio::piped()).spawn()?;
     let mut import = Command::new("docker");
     import.arg("import");
@@ -63,14 +64,14 @@ fn import(folders: &[&Path], lines: &[&str], name: &str) -> Result<()> {
         import.args(["-c", line]);
     }
     output(import.args(["-", name]).stdin(tar.stdout.take().ok_or("tar has no output")?))?;
-    if tar.wait()?.success() { Ok(()) } else { Err(format!("tar failed for {name}").into()) }
+    if tar.wait()?.success() { Ok(()) } else { Err(format!("the files of {name} were not packed").into()) }
 }
 
 /// `test/builder:NAME`: the small one, on a build image with so many megabytes of other files.
 fn large_builder(beside: &Beside, name: &str, megabytes: usize) -> Result<()> {
     let data = beside.data(megabytes)?;
     let user = ["ENV PATH=/bin", "ENV CNB_USER_ID=1001", "ENV CNB_GROUP_ID=1000", "USER 1001:1000"];
-    import(&[&beside.room.join("root"), &data], &user, &format!("test/build:{name}"))?;
+    import(beside, &[&beside.room.join("root"), &data], &user, &format!("test/build:{name}"))?;
     let description = fs::read_to_string(beside.room.join("reference.toml"))?;
     let file = beside.room.join(format!("{name}.toml"));
     fs::write(&file, description.replace("\"test/build:1\"", &format!("\"test/build:{name}\"")))?;

@@ -100,6 +100,7 @@ fn newer_run_image(beside: &Beside) -> Result<()> {
     let newer = beside.room.join("newer");
     std::fs::create_dir_all(newer.join("etc"))?;
     std::fs::write(newer.join("etc/version"), "newer\n")?;
-    import(&[&beside.room.join("root"), &newer], &["ENV PATH=/bin", "USER 1001:1000"], &beside.run_image)?;
+    let lines = ["ENV PATH=/bin", "USER 1001:1000"];
+    import(beside, &[&beside.room.join("root"), &newer], &lines, &beside.run_image)?;
     output(std::process::Command::new("docker").args(["push", "--quiet", &beside.run_image])).map(|_| ())
 }
