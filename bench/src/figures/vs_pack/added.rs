@@ -8,10 +8,13 @@ use crate::ground::Ground;
 
 pub(in crate::figures) const FIGURE: Figure = Figure {
     name: "vs-pack-added",
-    what: "rebuild with one more buildpack on a builder of 1 GB, to the engine, against pack (trusted)",
+    what: "rebuild with one more buildpack on a builder of 1 GB, to the engine, against pack",
     aim: "50 times faster",
     measure,
 };
+
+/// With a buildpack added, pack trusts no builder.
+const LIFECYCLE: [&str; 2] = ["--lifecycle-image", "test/lifecycle:reference"];
 
 fn measure(ground: &Ground) -> Result<()> {
     let beside = Beside::prepare()?;
@@ -24,7 +27,7 @@ fn measure(ground: &Ground) -> Result<()> {
     let [our, their] = duel(
         3,
         || Ok(beside.our_build(ground, ours, &app, &our_more)),
-        || Ok(beside.pack_build(theirs, &app, &[&more[..], &["--trust-builder"]].concat())),
+        || Ok(beside.pack_build(theirs, &app, &[&more[..], &LIFECYCLE].concat())),
     )?;
     let said = must_be_equal(ours, theirs)?;
     if !said.contains("layers/bench_added/added/file") {

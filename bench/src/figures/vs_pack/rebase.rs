@@ -12,7 +12,7 @@ use super::{Figure, import};
 use crate::Result;
 use crate::beside::Beside;
 use crate::ground::Ground;
-use crate::stopwatch::{Contestant, interleaved, output, time};
+use crate::stopwatch::{Contestant, interleaved, output, rounds, time};
 use fleet::Fleet;
 use replay::{Log, Replay};
 
@@ -35,11 +35,15 @@ fn measure(ground: &Ground) -> Result<()> {
     let publish = ["--trust-builder", "--publish", "--network", "host"];
     output(&mut beside.pack_build(&origin, &beside.app("rebase")?, &publish))?;
     // Each round of each contestant has images of its own, which stand on the old run image.
-    let rounds = 0..=ROUNDS;
     let fleets = |who: &str, count| -> Result<Vec<Fleet>> {
-        rounds.clone().map(|round| Fleet::launch(&beside, &format!("bench/{who}-{round}"), count)).collect()
+        let first = Fleet::launch(&beside, &format!("bench/{who}-0"), count)?;
+        let more = (1..=rounds(ROUNDS)).map(|round| first.copied(&beside, &format!("bench/{who}-{round}")));
+        let more = more.collect::<Result<Vec<_>>>()?;
+        Ok(std::iter::once(first).chain(more).collect())
     };
-    let (ours, bare, theirs) = (fleets("ours", IMAGES)?, fleets("bare", IMAGES)?, fleets("theirs", SAMPLE)?);
+    let (ours, theirs) = (fleets("ours", IMAGES)?, fleets("theirs", SAMPLE)?);
+    let bare = (0..=rounds(ROUNDS)).map(|round| ours[0].copied(&beside, &format!("bench/bare-{round}")));
+    let bare = bare.collect::<Result<Vec<_>>>()?;
     newer_run_image(&beside)?;
 
     let log = Log::of(&beside)?;
@@ -99,7 +103,7 @@ fn rebase(ground: &Ground, fleet: &Fleet) -> Result<Duration> {
 fn newer_run_image(beside: &Beside) -> Result<()> {
     let newer = beside.room.join("newer");
     std::fs::create_dir_all(newer.join("etc"))?;
-    std::fs::write(newer.join("etc/version"), "newer\n")?;
+    std::fs::write(newer.join("etc/version"), format!("newer, {}\n", std::process::id()))?;
     let lines = ["ENV PATH=/bin", "USER 1001:1000"];
     import(beside, &[&beside.room.join("root"), &newer], &lines, &beside.run_image)?;
     output(std::process::Command::new("docker").args(["push", "--quiet", &beside.run_image])).map(|_| ())
