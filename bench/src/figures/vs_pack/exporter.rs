@@ -90,10 +90,21 @@ fn export(beside: &Beside, way: &Way<'_>) -> Result<Vec<Timing>> {
 
 /// From the first word of the exporter to pack's word of success.
 fn took(printed: &str) -> Option<Duration> {
-    let at = |words: &str| printed.lines().find(|it| it.contains(words)).and_then(time_of_day);
-    let (begin, end) = (at("===> EXPORTING")?, at("Successfully built image")?);
+    let (begin, end) = (said_at(printed, "===> EXPORTING")?, said_at(printed, "Successfully built image")?);
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     Some(if end < begin { end + DAY - begin } else { end - begin })
+}
+
+/// When a line was said. Pack puts the time before what a container says at once, which may be several lines.
+fn said_at(printed: &str, words: &str) -> Option<Duration> {
+    let mut now = None;
+    for line in printed.lines() {
+        now = time_of_day(line).or(now);
+        if line.contains(words) {
+            return now;
+        }
+    }
+    None
 }
 
 /// Of a line that begins with `2026/01/31 12:34:56.123456`.
@@ -110,7 +121,8 @@ mod tests {
 
     #[test]
     fn an_export_takes_from_its_first_word_to_the_word_of_success_over_midnight_too() {
-        let printed = "2026/01/31 23:59:58.500000 ===> BUILDING\n2026/01/31 23:59:59.500000 ===> EXPORTING\n\
+        let printed = "2026/01/31 23:59:58.500000 ===> ANALYZING\n2026/01/31 23:59:59.500000 ===> BUILDING\n\
+                       a: line: 3\n===> EXPORTING\n\
                        2026/02/01 00:00:01.250000 Successfully built image x\n";
         assert_eq!(took(printed), Some(Duration::from_millis(1750)));
         assert_eq!(took("===> EXPORTING\n"), None);

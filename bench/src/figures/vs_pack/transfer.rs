@@ -208,7 +208,8 @@ fn download(registry: &str, digests: &[String], folder: &Path) -> Result<Duratio
             .args(["-o", "pipefail", "-c", "gzip -dc | tar -x -C \"$0\""])
             .arg(folder)
             .stdin(Stdio::piped());
-        let mut unpack = unpack.spawn()?;
+        // Tar says of every layer that its names begin with a slash.
+        let mut unpack = unpack.stderr(Stdio::null()).spawn()?;
         let mut input = unpack.stdin.take().ok_or("bash has no input")?;
         let path = format!("/v2/bench/builder/blobs/{digest}");
         http.copy("GET", &path, ("", b""), &mut input)?.must_be(&[200], &path)?;
