@@ -66,7 +66,7 @@ if tests; then
     need pgrep procps "tests look for what was left behind"
     need runuser util-linux "tests of both root and an ordinary user"
 fi
-if [ "$purpose" = peers ]; then
+if [ "$purpose" = peers ] || [ "$purpose" = bench ]; then
     need go golang-go "pack and the reference lifecycle are built from their Go modules"
     need busybox busybox-static "the images that they build on are one static program"
 fi

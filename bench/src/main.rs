@@ -5,14 +5,16 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
+mod beside;
 mod figures;
 mod ground;
+mod http;
 mod stopwatch;
 
 use std::error::Error;
 use std::process::ExitCode;
 
-use figures::FIGURES;
+use figures::{FIGURES, GROUP};
 use ground::Ground;
 
 /// What went wrong, for the person who measures.
@@ -21,7 +23,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).collect();
     let all = asked.iter().any(|it| it == "all");
-    let unknown = asked.iter().find(|it| *it != "all" && !FIGURES.iter().any(|figure| figure.name == **it));
+    let known = |it: &str| it == "all" || it == GROUP || FIGURES.iter().any(|figure| figure.name == it);
+    let unknown = asked.iter().find(|it| !known(it));
     if asked.is_empty() || unknown.is_some() {
         usage(unknown);
         return ExitCode::from(2);
@@ -34,7 +37,8 @@ fn main() -> ExitCode {
         }
     };
     let mut failed = false;
-    for figure in FIGURES.iter().filter(|it| all || asked.iter().any(|name| name == it.name)) {
+    let wanted = |figure: &str, name: &str| name == figure || (name == GROUP && figure.starts_with(GROUP));
+    for figure in FIGURES.iter().filter(|it| all || asked.iter().any(|name| wanted(it.name, name))) {
         println!("\n## {}: {}\n   aim: {}", figure.name, figure.what, figure.aim);
         if let Err(error) = (figure.measure)(&ground) {
             println!("   not measured: {error}");
@@ -49,7 +53,7 @@ fn usage(unknown: Option<&String>) {
         eprintln!("bench: there is no figure `{name}`");
     }
     eprintln!(
-        "usage: bench FIGURE... | all\n\nPACKLIGHT names the program to measure (default: dist/packlight).\n"
+        "usage: bench FIGURE... | {GROUP} | all\n\nPACKLIGHT names the program to measure (default: dist/packlight).\n"
     );
     for figure in FIGURES {
         eprintln!("  {:<16} {}", figure.name, figure.what);

@@ -59,11 +59,17 @@ impl fmt::Display for Timing {
     }
 }
 
+/// How many rounds there are: as many as `BENCH_ROUNDS` says, where it does.
+pub(crate) fn rounds(usual: usize) -> usize {
+    let asked = std::env::var("BENCH_ROUNDS").ok().and_then(|it| it.parse().ok());
+    asked.unwrap_or(usual).max(1)
+}
+
 /// Runs every contestant once to warm up, then `rounds` times in turn.
 pub(crate) fn interleaved(rounds: usize, mut contestants: Vec<Contestant<'_>>) -> Result<Vec<Timing>> {
     let mut timings: Vec<Timing> =
         contestants.iter().map(|it| Timing { name: it.name.to_owned(), runs: Vec::new() }).collect();
-    for round in 0..=rounds.max(1) {
+    for round in 0..=self::rounds(rounds) {
         for (contestant, timing) in contestants.iter_mut().zip(&mut timings) {
             let took = (contestant.run)()?;
             if round > 0 {

@@ -6,9 +6,11 @@ mod first_build;
 mod launcher;
 mod rebuild;
 mod sandbox;
+mod vs_pack;
 
 use crate::Result;
 use crate::ground::Ground;
+pub(crate) use vs_pack::GROUP;
 
 /// One figure.
 pub(crate) struct Figure {
@@ -34,4 +36,11 @@ pub(crate) const FIGURES: &[Figure] = &[
     agent::ACTIVE,
     first_build::MEMORY,
     export::FIGURE,
+    vs_pack::SMALL,
+    vs_pack::LARGE,
+    vs_pack::CHANGED,
+    vs_pack::ADDED,
+    vs_pack::REBASE,
+    vs_pack::TRANSFER,
+    vs_pack::EXPORTER,
 ];

@@ -36,7 +36,7 @@ impl<'a> Site<'a> {
             };
             scratch.give(&upper, Owner::Root, Path::new("/"))?;
             let lower = scratch.layers(&room.root, Look::Image)?;
-            overlay(&place, &lower, &upper, &work).map_err(|failure| failure.on(Path::new("/")))?;
+            overlay(&place, &lower, (&upper, &work), "").map_err(|failure| failure.on(Path::new("/")))?;
         }
         // The descriptor of the place is what lies under the mount; looking it up again gives the mount.
         let root = scratch.look_up(&name)?;
@@ -60,7 +60,7 @@ impl<'a> Site<'a> {
                 self.scratch.give(&upper, Owner::User, target)?;
                 let lower = self.scratch.layers(lower, Look::Owned)?;
                 let place = self.targets().directory(target)?;
-                overlay(&place, &lower, &upper, &work).map_err(|failure| failure.on(target))
+                overlay(&place, &lower, (&upper, &work), THROW_AWAY).map_err(|failure| failure.on(target))
             }
             Mount::Tmpfs { target } => {
                 let place = self.targets().directory(target)?;
@@ -98,16 +98,22 @@ impl<'a> Site<'a> {
     }
 }
 
+/// What is written need not survive a power cut. Without this the end of each room would wait until everything that
+/// anybody has written to that file system is on the disk.
+///
+/// <https://docs.kernel.org/filesystems/overlayfs.html#volatile-mount>
+const THROW_AWAY: &str = ",volatile";
+
 /// Mounts an overlay.
 ///
 /// By mount(2) and not by the new interface, because there `lowerdir+` came with Linux 6.7 only and a `lowerdir` has at most
 /// 255 bytes. mount(2) takes a page of options; with descriptors' numbers for names, seen from /proc/self/fd, that is
 /// room for the 500 layers that the kernel allows, and no path needs its commas and colons escaped.
-fn overlay(place: &OwnedFd, lower: &[OwnedFd], upper: &OwnedFd, work: &OwnedFd) -> Done<()> {
+fn overlay(place: &OwnedFd, lower: &[OwnedFd], (upper, work): (&OwnedFd, &OwnedFd), more: &str) -> Done<()> {
     let name = |fd: &OwnedFd| fd.as_raw_fd().to_string();
     let (lower, upper, work) = (lower.iter().map(name).collect::<Vec<_>>(), name(upper), name(work));
     // `userxattr`: what an ordinary user's overlay needs, and root's too, so that both read the same marks.
-    let options = format!("lowerdir={},upperdir={upper},workdir={work},userxattr\0", lower.join(":"));
+    let options = format!("lowerdir={},upperdir={upper},workdir={work},userxattr{more}\0", lower.join(":"));
     let options = std::ffi::CStr::from_bytes_with_nul(options.as_bytes()).ok();
     let here = open(Path::new("."), OFlags::DIRECTORY).at(Step::MountOverlay, ".")?;
     rustix::process::chdir("/proc/self/fd").at(Step::MountOverlay, "/proc/self/fd")?;

@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
 
 use crate::error::{At, Done, SandboxError, Step};
 use crate::wire::{self, Begin, Order, Report};
-use crate::{Process, Room, Stdio, runner};
+use crate::{Mount, Process, Room, Stdio, remove_tree, runner};
 
 /// A program that runs in a room; dropping it kills everything in the room and waits for that.
 #[derive(Debug)]
@@ -57,8 +57,20 @@ impl Room {
         self.enter(process, Begin::WhenTold).map(Waiting)
     }
 
+    /// Removes what an earlier room's overlay left in its own directory: a mark that its changes were not written to the
+    /// disk, with which the kernel does not mount it again.
+    fn clear_work(&self) -> Result<(), SandboxError> {
+        for mount in &self.mounts {
+            if let Mount::Overlay { work, .. } = mount {
+                remove_tree(&work.join("work"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// As far as the program's process.
     fn enter(&self, process: &Process, begin: Begin) -> Result<Running, SandboxError> {
+        self.clear_work()?;
         let (mut stdin, mut stdout, mut stderr) = (None, None, None);
         let streams = [
             stream(process.stdin, io::stdin().as_fd(), |reader, writer| {

@@ -47,6 +47,7 @@ pub(crate) const ALL: &[Case] = cases![
     life::bytes_of_any_kind_arrive,
     life::a_failing_step_names_itself_and_its_path,
     files::the_source_is_changed_in_the_overlay_only,
+    files::an_overlay_is_for_room_after_room_and_none_waits_for_the_disk,
     files::anybodys_source_is_the_rooms_users,
     files::whiteouts_hide,
     files::sixty_lowers_are_stacked_in_order,

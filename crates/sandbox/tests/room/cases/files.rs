@@ -20,6 +20,16 @@ pub(crate) fn the_source_is_changed_in_the_overlay_only(place: &Place) {
     assert_eq!(fs::read_dir(place.dir.join("source")).unwrap().count(), 1);
 }
 
+pub(crate) fn an_overlay_is_for_room_after_room_and_none_waits_for_the_disk(place: &Place) {
+    place.write("source/file", "");
+    let room = place.workspace(vec![place.dir.join("source")]);
+    let once = "cd /workspace; echo more >> file; grep -c ' /workspace .* - overlay .*[,=]volatile' /proc/self/mountinfo; \
+                wc -l < file";
+    for room_number in 1..=3 {
+        assert_eq!(sh(&room, once), format!("1\n{room_number}\n"));
+    }
+}
+
 pub(crate) fn anybodys_source_is_the_rooms_users(place: &Place) {
     let source = place.make_dir("source");
     place.write("source/private", "mine");
