@@ -18,9 +18,9 @@ build: payload ## build target/debug/packlight, and the programs that it brings 
 payload: ## build those programs (launcher, buildpacks, extension) into target/payload
 	@tools/payload.sh
 
-dist: ## write dist/packlight, the one static file that a user downloads; for other platforms dist/lifecycle.tgz and dist/buildpacks/
+dist: ## write dist/packlight, the one static file that a user downloads; for other platforms lifecycle, buildpacks and builder
 	@tools/setup.sh demo
-	@tools/dist.sh
+	@tools/dist.sh all
 
 demo: ## build an example app into an image, run it, ask it, show the span of that request
 	@tools/demo.sh

@@ -84,7 +84,7 @@ lifecycle() { # PROGRAM ARGUMENTS...
 image=localhost:$port/team/untrusted
 lifecycle "$room/reference/lifecycle/rebaser" -report "$room/report.toml" "$image"
 run_image three
-lifecycle "$room/image-ours/cnb/lifecycle/rebaser" -report "$room/report.toml" "$image"
+lifecycle "$target/lifecycle/lifecycle/rebaser" -report "$room/report.toml" "$image"
 docker pull -q "$image" >/dev/null
 [ "$(docker run --rm --entrypoint cat "$image" /etc/version)" = three ]
 [ "$(docker run --rm "$image")" = "it says the app" ]
@@ -136,5 +136,5 @@ for it in "${packages[@]}"; do
     diff -u labels.theirs labels.ours || { echo "peers: pack gives $id other labels" >&2; exit 1; }
 done
 ok "our packages have the labels that pack gives them"
-. "$root/tools/peers/python.sh"
+for it in python builder steps; do . "$root/tools/peers/$it.sh"; done
 echo "test result: ok. $passed passed; 0 failed; 0 ignored"

@@ -10,7 +10,7 @@ mkdir -p "$bin"
 [ -x "$bin/pack" ] ||
     (cd tools/peers/pack && CGO_ENABLED=0 go build -trimpath -o "$bin/pack" github.com/buildpacks/pack)
 tools/reference.sh
-[ -e dist/lifecycle.tgz ] || tools/lifecycle.sh
+[ -e dist/lifecycle.oci.tar ] || tools/lifecycle.sh
 
 room=$(mktemp -d "$target/peers/room.XXXXXX")
 registry=
@@ -68,16 +68,12 @@ buildpack = "0.7"
 version = "0.20.12"
 T
 tar -C reference -czf reference.tgz lifecycle.toml lifecycle
-lifecycle_image() { # NAME LIFECYCLE
-    local image=image-$1
-    mkdir -p "$image/cnb" "$image/tmp" "$image/etc"
-    tar -xzf "$2" -C "$image/cnb"
-    echo 'root:x:0:0::/:/bin/sh' >"$image/etc/passwd"
-    chmod 1777 "$image/tmp"
-    tar -C "$image" --owner=0 --group=0 -c . | docker import -c 'WORKDIR /layers' - "test/lifecycle:$1" >/dev/null
-}
-lifecycle_image ours "$root/dist/lifecycle.tgz"
-lifecycle_image reference "$room/reference.tgz"
+mkdir -p image-reference/cnb image-reference/tmp image-reference/etc
+tar -xzf reference.tgz -C image-reference/cnb
+echo 'root:x:0:0::/:/bin/sh' >image-reference/etc/passwd
+chmod 1777 image-reference/tmp
+tar -C image-reference --owner=0 --group=0 -c . | docker import -c 'WORKDIR /layers' - test/lifecycle:reference >/dev/null
+skopeo copy -q "oci-archive:$root/dist/lifecycle.oci.tar" docker-daemon:test/lifecycle:ours --dest-daemon-host "$DOCKER_HOST"
 
 builder() { # NAME LIFECYCLE BUILDPACKS-WITH-ORDER
     cat >"$1.toml" <<T

@@ -43,6 +43,8 @@ pub struct AppSource {
     pub trees: Vec<AppTree>,
     /// What becomes of modes.
     pub modes: oci::Modes,
+    /// The mode of the application directory itself; none: as the uppermost of the trees has it.
+    pub root: Option<u32>,
 }
 
 /// One directory of the application.

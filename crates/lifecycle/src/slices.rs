@@ -58,6 +58,9 @@ pub(crate) fn divide(
         let skip = tree.skip.union(&taken).cloned().collect();
         rest = rest.tree(&tree.host, at, rules(owner, app.modes, skip));
     }
+    if let Some(mode) = app.root {
+        rest = rest.dir(at, mode, owner);
+    }
     layers.specs.push(rest);
     Ok(layers)
 }
@@ -254,7 +257,7 @@ mod tests {
             fs_err::write(path, file).unwrap();
         }
         let tree = AppTree { host: dir.path().to_owned(), skip: BTreeSet::new() };
-        (dir, AppSource { trees: vec![tree], modes: Modes::Normalise })
+        (dir, AppSource { trees: vec![tree], modes: Modes::Normalise, root: None })
     }
 
     fn words(app: &AppSource, slices: &[&[&str]]) -> Result<Vec<String>, String> {

@@ -21,6 +21,8 @@ pub(crate) fn after_build(source: &Source, upper: &Path, modes: Modes) -> std::i
             AppTree { host: source.dir.clone(), skip: changes.hidden },
             AppTree { host: upper.to_owned(), skip: changes.notes },
         ],
+        // As `pack` gives it, whatever the folder's own: so the layer is the same under both.
+        root: (modes == Modes::Keep).then_some(0o777),
         modes,
     })
 }
@@ -86,6 +88,8 @@ mod tests {
             notices: Vec::new(),
         };
         let app = after_build(&source, &upper, Modes::Normalise).unwrap();
+        assert_eq!(app.root, None);
+        assert_eq!(after_build(&source, &upper, Modes::Keep).unwrap().root, Some(0o777));
         let skipped = |tree: usize| -> Vec<String> {
             app.trees[tree].skip.iter().map(|it| it.display().to_string()).collect()
         };

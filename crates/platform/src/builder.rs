@@ -2,12 +2,14 @@
 //!
 //! Packlight's own (`builder/own.rs`) brings the buildpacks along and learns from the build plan what to stand on;
 //! any other (`builder/image.rs`) is an image that has it all. To either a user may add buildpacks
-//! (`builder/added.rs`).
+//! (`builder/added.rs`). `builder/create.rs` makes such an image of its parts.
 
 mod added;
+pub mod create;
 mod described;
 mod download;
 mod image;
+pub mod lifecycle;
 mod own;
 
 use crate::base::Base;
@@ -16,10 +18,10 @@ use crate::images::{PullPolicy, Source};
 use crate::isolation::Foreign;
 use crate::lock::DebianLock;
 use crate::world::World;
+use ::lifecycle::{Catalogue, Dir};
 use cnb::analyzed::TargetData;
 use cnb::env::Environment;
 use cnb::order::Order;
-use lifecycle::{Catalogue, Dir};
 use oci::{Image, ImageName, Scratch};
 use sandbox::{Identity, Mount};
 use std::path::PathBuf;

@@ -2,14 +2,11 @@
 
 use crate::images::{self, ImageError, Source};
 use crate::world::World;
-use cnb::builder::{BUILDER_METADATA, BuilderMetadata};
+use cnb::builder::{BUILDER_METADATA, BuilderMetadata, ORDER};
 use cnb::labels::{BUILD_METADATA, LIFECYCLE_METADATA, LifecycleMetadata, REBASABLE};
 use cnb::order::Order;
 use oci::Image;
 use serde::{Deserialize, Serialize};
-
-/// The label with a builder's order.
-const ORDER: &str = "io.buildpacks.buildpack.order";
 
 /// What an image says of itself.
 #[derive(Debug, Clone, Serialize)]

@@ -5,7 +5,7 @@
 mod app;
 pub mod base;
 pub mod build;
-mod builder;
+pub mod builder;
 pub mod error;
 pub mod event;
 pub mod files;

@@ -9,7 +9,7 @@ use cnb::buildpack_toml::{About, BuildpackToml};
 use cnb::package::{BUILDPACK_LAYERS, PACKAGE_METADATA, PackageLayer, PackageLayers, PackageMetadata};
 use fs_err as fs;
 use oci::{
-    ContainerConfig, ImageConfig, ImageName, LayerError, LayerSpec, Modes, NameError, Owner, Store,
+    ContainerConfig, ImageConfig, ImageName, LayerError, LayerRef, LayerSpec, Modes, NameError, Owner, Store,
     StoreError, TreeRules, layout,
 };
 use std::collections::BTreeMap;
@@ -53,33 +53,61 @@ pub enum PackageError {
     Io(#[from] io::Error),
 }
 
+/// A buildpack as a layer: what a package has of it, and a builder.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    /// Its descriptor.
+    pub(crate) buildpack: BuildpackToml,
+    /// Its files, where builders have them.
+    pub(crate) layer: LayerRef,
+}
+
+impl Packed {
+    /// Makes a layer of the component buildpack in `folder`.
+    pub(crate) fn new(store: &Store, folder: &Path) -> Result<Self, PackageError> {
+        let descriptor = folder.join("buildpack.toml");
+        let text = fs::read_to_string(&descriptor)?;
+        let buildpack: BuildpackToml = cnb::parse(&descriptor.display().to_string(), &text)?;
+        let About { id, version, .. } = &buildpack.buildpack;
+        if !cnb::id::is_valid(id) {
+            return Err(PackageError::BadId { descriptor, id: id.clone() });
+        }
+        if !buildpack.order.is_empty() {
+            return Err(PackageError::Composite(id.clone()));
+        }
+        // Checks the version too: what a tag may be is no path.
+        name(&buildpack)?;
+        let at = Path::new(inside::BUILDPACKS).join(cnb::id::escape(id)).join(version);
+        let rules = TreeRules::new(Owner::ROOT, Modes::Normalise);
+        let spec = LayerSpec::new(format!("Buildpack {id} {version}")).tree(folder, at, rules);
+        let layer = store.add_layer(&spec, None)?.record.layer_ref();
+        Ok(Self { buildpack, layer })
+    }
+
+    /// Enters it in the label that says which layer is which buildpack.
+    pub(crate) fn list_in(&self, layers: &mut PackageLayers) {
+        let About { id, version, .. } = &self.buildpack.buildpack;
+        let placed = PackageLayer::of(&self.buildpack, self.layer.diff_id.to_string());
+        layers.entry(id.clone()).or_default().insert(version.clone(), placed);
+    }
+}
+
+fn name(buildpack: &BuildpackToml) -> Result<ImageName, NameError> {
+    let About { id, version, .. } = &buildpack.buildpack;
+    ImageName::parse(&format!("{REGISTRY}/{id}:{version}"), REGISTRY)
+}
+
 /// Writes the buildpack in `folder` as `<into>/<id>-<version>.cnb`, with `/` of the id as `_`; the file.
 ///
 /// # Errors
 /// When the folder holds no component buildpack, or something cannot be read or written.
 pub fn write(folder: &Path, into: &Path) -> Result<PathBuf, PackageError> {
-    let descriptor = folder.join("buildpack.toml");
-    let text = fs::read_to_string(&descriptor)?;
-    let buildpack: BuildpackToml = cnb::parse(&descriptor.display().to_string(), &text)?;
-    let About { id, version, .. } = &buildpack.buildpack;
-    if !cnb::id::is_valid(id) {
-        return Err(PackageError::BadId { descriptor, id: id.clone() });
-    }
-    if !buildpack.order.is_empty() {
-        return Err(PackageError::Composite(id.clone()));
-    }
-    // Checks the version too: what a tag may be is no path.
-    let name = ImageName::parse(&format!("{REGISTRY}/{id}:{version}"), REGISTRY)?;
-
     let scratch = tempfile::tempdir()?;
     let store = Store::open(&scratch.path().join("store"))?;
-    let at = Path::new(inside::BUILDPACKS).join(cnb::id::escape(id)).join(version);
-    let rules = TreeRules::new(Owner::ROOT, Modes::Normalise);
-    let spec = LayerSpec::new(format!("Buildpack {id} {version}")).tree(folder, at, rules);
-    let layer = store.add_layer(&spec, None)?.record.layer_ref();
-
-    let placed = PackageLayer::of(&buildpack, layer.diff_id.to_string());
-    let layers: PackageLayers = BTreeMap::from([(id.clone(), BTreeMap::from([(version.clone(), placed)]))]);
+    let packed = Packed::new(&store, folder)?;
+    let mut layers = PackageLayers::new();
+    packed.list_in(&mut layers);
+    let Packed { buildpack, layer } = packed;
     let labels = BTreeMap::from([
         (PACKAGE_METADATA.to_owned(), serde_json::to_string(&PackageMetadata::of(&buildpack))?),
         (BUILDPACK_LAYERS.to_owned(), serde_json::to_string(&layers)?),
@@ -88,7 +116,8 @@ pub fn write(folder: &Path, into: &Path) -> Result<PathBuf, PackageError> {
     let image = store.put_image(ImageConfig { config, ..ImageConfig::default() }, &[layer])?;
 
     fs::create_dir_all(into)?;
+    let About { id, version, .. } = &buildpack.buildpack;
     let file = into.join(format!("{}-{version}.cnb", cnb::id::escape(id)));
-    layout::write_archive(&store, &image, std::slice::from_ref(&name), &file)?;
+    layout::write_archive(&store, &image, &[name(&buildpack)?], &file)?;
     Ok(file)
 }

@@ -228,6 +228,7 @@ impl Room {
         let app = AppSource {
             trees: vec![AppTree { host: self.path("app"), skip: BTreeSet::new() }],
             modes: oci::Modes::Normalise,
+            root: None,
         };
         let base = self.base();
         let request = lifecycle::ExportRequest {

@@ -221,7 +221,11 @@ impl Unpacker {
         };
         let time = Timespec { tv_sec: i64::try_from(header.mtime()?).unwrap_or(0), tv_nsec: 0 };
         let times = Timestamps { last_access: time, last_modification: time };
-        Ok(Meta { mode: Mode::from_raw_mode(header.mode()? & 0o1777), owner, times })
+        // A part of a layer goes back to where it was made: in a volume of Kubernetes' with an fsGroup, directories hand their
+        // group on. A program that runs as another user is nobody's to unpack.
+        let is_part = !self.at.as_os_str().is_empty();
+        let kept = if is_part && header.entry_type().is_dir() { 0o3777 } else { 0o1777 };
+        Ok(Meta { mode: Mode::from_raw_mode(header.mode()? & kept), owner, times })
     }
 
     /// The directory with this path, by whatever links it has in the image, made when it is not there.

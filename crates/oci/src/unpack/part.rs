@@ -91,6 +91,22 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_keeps_that_it_hands_its_group_on_and_a_program_loses_its_users() {
+        use std::os::unix::fs::PermissionsExt;
+        let spec = LayerSpec::new("").dir("/layers/a/b/x", 0o2755, Owner::ROOT).file(
+            "/layers/a/b/x/su",
+            0o6755,
+            Owner::ROOT,
+            "x",
+        );
+        let (dir, blob, diff_id) = blob(&spec);
+        let into = dir.path().join("into");
+        unpack_part(&*blob, &diff_id, Path::new("/layers/a/b"), &into).unwrap();
+        let mode = |path: &str| fs_err::metadata(into.join(path)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode("x"), mode("x/su")), (0o2755, 0o755));
+    }
+
+    #[test]
     fn what_lies_elsewhere_in_a_layer_is_refused() {
         let spec = LayerSpec::new("").file("/layers/a/b/file", 0o600, Owner::ROOT, "x").file(
             "/layers/other",

@@ -38,6 +38,12 @@ pub enum WantedError {
 }
 
 impl Wanted {
+    /// The packages that every base of the newest release has, and no more.
+    #[must_use]
+    pub fn core() -> Self {
+        Self { release: DEFAULT_RELEASE.to_owned(), run: Vec::new(), build: Vec::new() }
+    }
+
     /// Adds up what the plan and the project ask for.
     ///
     /// # Errors

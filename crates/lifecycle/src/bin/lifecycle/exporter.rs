@@ -130,7 +130,7 @@ fn export_image(
     let config = site.inputs.path("layers").join("config/metadata.toml");
     let metadata: BuildMetadata = files::need(site, &config, "builder")?;
     let tree = AppTree { host: dirs.app.host.clone(), skip: BTreeSet::new() };
-    let app = AppSource { trees: vec![tree], modes: Modes::Keep };
+    let app = AppSource { trees: vec![tree], modes: Modes::Keep, root: None };
     let asked = made.analyzed.run_image.as_ref().map(|it| it.image.clone()).unwrap_or_default();
     let names = run_image::for_label(site, &asked)?;
     let version = VERSION.to_owned();

@@ -226,7 +226,10 @@ impl Inputs {
             if flag.kind != Kind::List || !inputs.given.contains(&flag.name) {
                 values.clear();
             }
-            values.push(value);
+            // Tekton's tasks write `-tag=` where a user wants no further name.
+            if flag.kind != Kind::List || !value.is_empty() {
+                values.push(value);
+            }
             inputs.given.push(flag.name);
         }
         inputs.place_in_layers();
@@ -234,6 +237,10 @@ impl Inputs {
     }
 
     fn place_in_layers(&mut self) {
+        if self.text("layers").is_empty() {
+            // Its task `buildpacks-phases` writes `-layers=`, which is where the image starts its programs.
+            self.values.insert("layers", vec![".".to_owned()]);
+        }
         let layers = self.text("layers").to_owned();
         for values in self.values.values_mut() {
             for value in values {
@@ -319,6 +326,19 @@ mod tests {
         assert_eq!(read(Analyzer, "0.13", &[], &env).unwrap().list("insecure-registry"), ["a", "b"]);
         let args = ["-insecure-registry", "c", "-insecure-registry", "d"];
         assert_eq!(read(Analyzer, "0.13", &args, &env).unwrap().list("insecure-registry"), ["c", "d"]);
+    }
+
+    #[test]
+    fn an_empty_name_is_none_and_an_empty_directory_of_layers_is_where_the_program_starts() {
+        let inputs = read(Analyzer, "0.13", &["-tag=", "-tag=a", "-insecure-registry=", "x"], &[]).unwrap();
+        assert_eq!(inputs.list("tag"), ["a"]);
+        assert!(inputs.list("insecure-registry").is_empty());
+        let inputs = read(Restorer, "0.13", &["-layers="], &[]).unwrap();
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(
+            (inputs.path("layers"), inputs.path("analyzed")),
+            (here.clone(), here.join("analyzed.toml"))
+        );
     }
 
     #[test]
