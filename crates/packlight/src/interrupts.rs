@@ -32,7 +32,10 @@ impl Interrupts {
         let app = Arc::<Mutex<Option<App>>>::default();
         let (heard, screen) = (Arc::clone(&app), Arc::clone(screen));
         let ignored = ignored();
-        let signals = HEARD.iter().map(|it| it.0).filter(|it| ignored & (1 << (it - 1)) == 0);
+        let is_ignored = move |signal: i32| ignored & (1 << (signal - 1)) != 0;
+        // A terminal that is gone is nothing to whoever was started by `nohup`. An interrupt is ignored in every program that
+        // a script starts in the background, so there it means an app, which somebody wants to end, and nothing else.
+        let signals = HEARD.iter().map(|it| it.0).filter(|it| *it != SIGHUP || !is_ignored(SIGHUP));
         // Without, a signal does what it does to every program: it ends this one.
         if let Ok(mut signals) = Signals::new(signals) {
             std::thread::spawn(move || {
@@ -40,7 +43,7 @@ impl Interrupts {
                     let app = heard.lock().unwrap_or_else(PoisonError::into_inner);
                     let is_the_apps =
                         app.as_ref().is_some_and(|tell| tell(Interrupt { signal, told: told(signal) }));
-                    if !is_the_apps {
+                    if !is_the_apps && !is_ignored(signal) {
                         end(signal, &screen);
                     }
                 }
@@ -67,7 +70,7 @@ fn end(signal: i32, screen: &Screen) {
     }
 }
 
-/// The signals that whoever started this program wants ignored, as `nohup` does: they stay so.
+/// The signals that whoever started this program wants ignored.
 fn ignored() -> u64 {
     let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -97,6 +97,24 @@ fn an_app_that_does_not_end_is_killed_at_the_second_ask() {
 }
 
 #[test]
+fn an_app_that_a_script_started_in_the_background_is_interrupted_too() {
+    // There a shell has interrupts ignored.
+    let command = run(&["signals", "--network", "host", "--", "polite"]);
+    let mut script = Command::new("sh");
+    script.args(["-c", r#""$@" & echo "pid $!"; wait $!; echo "ended $?""#, "sh"]);
+    script.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        script.env(name, value.unwrap_or_default());
+    }
+    let shell = Running::start(&mut script);
+    let printed = shell.until("ready");
+    let pid = printed.lines().find_map(|line| line.strip_prefix("pid ")).unwrap().parse().unwrap();
+    signal(pid, "INT");
+    let (_, printed) = shell.ended();
+    assert!(printed.contains("got SIGINT 1") && printed.contains("ended 3"), "{printed}");
+}
+
+#[test]
 fn a_hangup_is_passed_on_and_does_not_end_the_app() {
     let app = Running::start(&mut run(&["signals", "--network", "host"]));
     app.until("ready");
