@@ -71,5 +71,9 @@ fn bills_of_materials_come_from_the_store_and_from_a_registry_without_the_rest()
     }
     let blobs = files(&elsewhere.path().join("blobs"));
     assert_eq!(blobs.len(), 1, "more was fetched than the layer: {blobs:?}");
+    // A name that was misspelt: why somebody's registry is spoken of.
+    let misspelt = registry.name("nowhere");
+    say(&mut packlight(["sbom", "download", &misspelt]))
+        .fails(1, &["nowhere", "the store has no image of this name"]);
     say(&mut packlight(["sbom", "download", "oci:/nowhere", "--remote"])).fails(2, &["--remote"]);
 }
