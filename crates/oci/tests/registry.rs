@@ -63,6 +63,11 @@ fn what_is_pushed_can_be_pulled_by_others_and_by_us() {
     assert_eq!(pulled, image);
     assert_whole(&theirs, &pulled);
 
+    assert!(client(quick()).stands(&names[0], &image.digest()));
+    assert!(!client(quick()).stands(&names[0], &Digest::of("another")));
+    assert!(!client(quick()).stands(&registry.name("team/app:3.0"), &image.digest()));
+    assert!(!client(quick()).stands(&registry.name("team/none:1.0"), &image.digest()));
+
     // Once more there is nothing to send but the configuration, which nobody asks for.
     let again = client(quick()).push(&image, with(&ours), &[name], &|_| {}).unwrap();
     assert_eq!((again.sent, again.present), (image.manifest().config.size, 3));

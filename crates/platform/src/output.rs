@@ -120,6 +120,9 @@ fn registry(
 ) -> Result<Written, OutputError> {
     let client = world.registries().map_err(Box::new)?;
     let names: Vec<ImageName> = request.names().cloned().collect();
+    // Nothing has changed since the last time: one request a name, in place of several.
+    let new: Vec<ImageName> =
+        names.iter().filter(|it| !client.stands(it, &image.digest())).cloned().collect();
     let named = |it: &Option<Source>| match it {
         Some(Source::Registry(name)) => Some(name.clone()),
         _ => None,
@@ -128,7 +131,7 @@ fn registry(
         named(&request.builder.run_image).into_iter().chain(request.previous_image.clone()).collect();
     let layers = Layers { store: Some(&world.store), repositories: &repositories };
     let progress = Progress::new("upload");
-    let pushed = client.push(image, layers, &names, &|event| progress.tell(event, events))?;
+    let pushed = client.push(image, layers, &new, &|event| progress.tell(event, events))?;
     let place = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     Ok(Written { kind: "registry", place, id: Some(pushed.digest.to_string()) })
 }

@@ -49,6 +49,19 @@ impl Client {
         })
     }
 
+    /// Whether a name stands for this very manifest where images are pushed to (a mirror is not asked). Then there is
+    /// nothing to push: a registry takes no manifest whose blobs it lacks. One that can't say so has it not.
+    ///
+    /// <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#checking-if-content-exists-in-the-registry>
+    #[must_use]
+    pub fn stands(&self, name: &ImageName, manifest: &Digest) -> bool {
+        let task = self.task(name, "pull,push", format!("look up {}", reference(name)));
+        let path = task.path(&format!("manifests/{}", reference(name)));
+        let Ok(answer) = self.ask(&task, &accepting(Request::head(path))) else { return false };
+        let said = answer.header("docker-content-digest").and_then(|it| it.parse().ok());
+        answer.status == 200 && said == Some(*manifest)
+    }
+
     /// The manifest or index that a name stands for, byte for byte.
     ///
     /// # Errors
