@@ -25,8 +25,8 @@ pub use document::{
 };
 pub use image::{Image, ImageError, LayerRef, chain_ids};
 pub use layer::{
-    Added, CREATED, ENCODING as LAYER_ENCODING, LayerError, LayerRecord, LayerSpec, Modes, Notice, Owner,
-    OwnerRule, TreeIndex, TreeRules,
+    Added, CREATED, Compression, ENCODING as LAYER_ENCODING, LayerError, LayerRecord, LayerSpec, Modes,
+    Notice, Owner, OwnerRule, TreeIndex, TreeRules,
 };
 pub use name::{ImageName, NameError};
 pub use store::{AppDir, Listed, Problem, Pruned, Scratch, Store, StoreError};

@@ -26,16 +26,29 @@ const SMALL: u64 = 2 << 20;
 pub(crate) fn export(
     plan: &Plan<'_>,
     out: &mut (dyn Write + Send),
-    threads: usize,
+    (compression, threads): (Compression, usize),
 ) -> Result<Packed, ExportError> {
     wait_until_settled(plan.newest);
-    let threads = if plan.size < SMALL { 0 } else { threads };
-    gzip::pack(out, threads, |input| {
+    let fill = |input: &mut Input<'_>| {
         for node in &plan.nodes {
             write_node(plan, node, input)?;
         }
         Ok(input.write(&[0; 2 * BLOCK])?)
-    })
+    };
+    match compression {
+        Compression::None => gzip::copy(out, fill),
+        Compression::Gzip => gzip::pack(out, if plan.size < SMALL { 0 } else { threads }, fill),
+    }
+}
+
+/// What becomes of a layer's tar before it is a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// As a registry wants it, and everything that is kept.
+    #[default]
+    Gzip,
+    /// For whoever takes tars and nothing else, as a Docker engine does: to compress them would be for nothing.
+    None,
 }
 
 /// Tells what could not be read from what could not be written.
@@ -53,7 +66,7 @@ impl From<io::Error> for ExportError {
 
 /// Change times come from a clock that ticks every few milliseconds. A file that was written in this very tick could
 /// be written again and look the same, so the tick is waited out before anything is read.
-fn wait_until_settled(newest: (i64, i64)) {
+pub(super) fn wait_until_settled(newest: (i64, i64)) {
     for _ in 0..20 {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
         if (now.tv_sec, now.tv_nsec as i64) > newest {

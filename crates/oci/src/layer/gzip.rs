@@ -51,8 +51,18 @@ pub(crate) struct Input<'a> {
 }
 
 enum Out<'a> {
-    Here { output: Output<'a>, deflater: Deflater, piece: Buffer },
-    Pool { work: SyncSender<Job>, order: SyncSender<Receiver<Buffer>>, spare: &'a Spare },
+    /// Nothing is compressed: the bytes that go in are those that come out.
+    Plain(&'a mut (dyn Write + Send)),
+    Here {
+        output: Output<'a>,
+        deflater: Deflater,
+        piece: Buffer,
+    },
+    Pool {
+        work: SyncSender<Job>,
+        order: SyncSender<Receiver<Buffer>>,
+        spare: &'a Spare,
+    },
 }
 
 struct Job {
@@ -131,6 +141,20 @@ pub(crate) fn pack<E: From<io::Error>>(
         let output = writer.join().map_err(|_| gone())??;
         Ok(output.finish(ended?)?)
     })
+}
+
+/// Writes what `fill` writes into `out` as it is.
+///
+/// The error is `fill`'s own, unless `out` failed first.
+pub(crate) fn copy<E: From<io::Error>>(
+    out: &mut (dyn Write + Send),
+    fill: impl FnOnce(&mut Input<'_>) -> Result<(), E>,
+) -> Result<Packed, E> {
+    let mut input = Input::new(Out::Plain(out));
+    fill(&mut input)?;
+    let ((diff_id, size), Out::Plain(out)) = input.finish()? else { return Err(gone().into()) };
+    out.flush()?;
+    Ok(Packed { diff_id, uncompressed_size: size, digest: diff_id, size })
 }
 
 fn gone() -> io::Error {
@@ -212,6 +236,11 @@ impl<'a> Input<'a> {
         let at = self.len;
         self.len += self.chunk.used as u64;
         match &mut self.out {
+            Out::Plain(out) => {
+                out.write_all(self.chunk.bytes())?;
+                self.chunk.used = 0;
+                Ok(())
+            }
             Out::Here { output, deflater, piece } => {
                 deflater.deflate(self.chunk.bytes(), at, piece)?;
                 self.chunk.used = 0;
@@ -322,6 +351,16 @@ mod tests {
             bytes.chunks(step).try_for_each(|piece| input.write(piece))
         });
         (out, packed.unwrap())
+    }
+
+    #[test]
+    fn what_is_not_compressed_is_its_own_blob() {
+        let sample = sample();
+        let mut out = Vec::new();
+        let packed = copy::<io::Error>(&mut out, |input| input.write(&sample)).unwrap();
+        assert_eq!(out, sample);
+        let (size, digest) = (sample.len() as u64, Digest::of(&sample));
+        assert_eq!(packed, Packed { diff_id: digest, uncompressed_size: size, digest, size });
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod spec;
 mod tar;
 mod walk;
 
+pub use export::Compression;
 pub(crate) use export::{ExportError, export};
 pub use gzip::ENCODING;
 pub(crate) use gzip::pack;

@@ -8,7 +8,10 @@ use std::{
 
 use rustix::fs::Stat;
 
-use super::{LayerError, LayerSpec, Modes, Notice, Owner, TreeIndex, TreeRules, tar::Kind, walk::Walk};
+use super::{
+    LayerError, LayerSpec, Modes, Notice, Owner, TreeIndex, TreeRules, export::wait_until_settled, tar::Kind,
+    walk::Walk,
+};
 
 /// Everything that will be in a layer, sorted, with every parent.
 #[derive(Debug)]
@@ -97,6 +100,16 @@ impl TreeIndex {
     /// When something of it can't be walked.
     pub fn of(spec: &LayerSpec) -> Result<Self, LayerError> {
         Ok(Plan::of(spec)?.index)
+    }
+
+    /// The same of files that were written just now: any change after this has another change time.
+    ///
+    /// # Errors
+    /// When something of it can't be walked.
+    pub fn of_settled(spec: &LayerSpec) -> Result<Self, LayerError> {
+        let plan = Plan::of(spec)?;
+        wait_until_settled(plan.newest);
+        Ok(plan.index)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{Digest, History, LayerRef, StoreError, media_type};
 pub struct LayerRecord {
     /// The digest of the tar.
     pub diff_id: Digest,
-    /// The digest of the blob, which is the tar compressed.
+    /// The digest of the blob, which is the tar, compressed or as it is.
     pub digest: Digest,
     /// The blob's length in bytes.
     pub size: u64,
@@ -26,11 +26,13 @@ pub struct LayerRecord {
 impl LayerRecord {
     /// The layer as an image lists it.
     pub fn layer_ref(&self) -> LayerRef {
+        // A tar that was not compressed is its own blob.
+        let kind = if self.digest == self.diff_id { media_type::LAYER } else { media_type::LAYER_GZIP };
         LayerRef {
             diff_id: self.diff_id,
             digest: self.digest,
             size: self.size,
-            media_type: media_type::LAYER_GZIP.to_owned(),
+            media_type: kind.to_owned(),
             history: vec![History::created_by(&self.created_by)],
         }
     }

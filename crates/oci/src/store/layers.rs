@@ -13,7 +13,8 @@ use super::{
     lock::{How, Lock},
 };
 use crate::{
-    Added, Descriptor, Digest, Ids, LayerError, LayerRecord, LayerSpec, UnpackError, UnpackRules, Whiteouts,
+    Added, Compression, Descriptor, Digest, Ids, LayerError, LayerRecord, LayerSpec, UnpackError,
+    UnpackRules, Whiteouts,
     layer::{ExportError, Plan, export, pack},
     media_type,
     unpack::decompressed,
@@ -24,6 +25,13 @@ use crate::{
 const MAX_THREADS: usize = 8;
 
 impl Store {
+    /// The same store, whose new layers are compressed in this way.
+    #[must_use]
+    pub fn with_layers_in(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
     /// Adds a layer; where a walk finds everything as `known` records it, and the blob is there, nothing is read.
     ///
     /// # Errors
@@ -38,10 +46,13 @@ impl Store {
             return Ok(Added { record, reused: true, notices: plan.notices });
         }
         let mut file = self.temp_file()?;
-        let packed = export(&plan, file.as_file_mut(), threads()).map_err(|error| match error {
-            ExportError::Read(error) => error,
-            ExportError::Write(error) => self.write_error(error, plan.size, "a layer").into(),
-        })?;
+        let packed =
+            export(&plan, file.as_file_mut(), (self.compression, threads())).map_err(
+                |error| match error {
+                    ExportError::Read(error) => error,
+                    ExportError::Write(error) => self.write_error(error, plan.size, "a layer").into(),
+                },
+            )?;
         if !self.use_blob(&packed.digest, packed.size)? {
             self.keep_blob(file, &packed.digest)?;
         }

@@ -43,7 +43,7 @@ pub(crate) use images::{REF_NAME, index_entry};
 pub use prune::Pruned;
 pub use session::Scratch;
 
-use crate::Digest;
+use crate::{Compression, Digest};
 use session::Session;
 
 /// A store that is open. Its methods may be called from many threads, and from many processes, at the same time.
@@ -51,6 +51,7 @@ use session::Session;
 pub struct Store {
     root: PathBuf,
     session: Arc<Session>,
+    compression: Compression,
 }
 
 impl Store {

@@ -3,7 +3,7 @@
 use std::{ffi::OsStr, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use super::{Store, StoreError, session::Session};
-use crate::Index;
+use crate::{Compression, Index};
 
 /// The number of the format that the head of `mod.rs` shows.
 const FORMAT: u32 = 1;
@@ -25,7 +25,7 @@ impl Store {
         let tmp = root.join("tmp");
         Session::clear_dead(&tmp)?;
         let session = Arc::new(Session::start(&tmp)?);
-        Ok(Self { root, session })
+        Ok(Self { root, session, compression: Compression::default() })
     }
 }
 
