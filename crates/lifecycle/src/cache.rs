@@ -7,6 +7,9 @@ use cnb::layer::LayerTypes;
 use oci::{Digest, LayerRecord, TreeIndex};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 /// The format that this version writes and reads; another one counts as no record.
 const VERSION: u32 = 1;
@@ -67,6 +70,17 @@ pub struct Stamp {
     pub size: u64,
     /// When it was changed last: seconds and nanoseconds. Nobody can set it back.
     pub changed: (i64, i64),
+}
+
+impl Stamp {
+    /// Of a file that is there.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let stat = fs_err::symlink_metadata(path)?;
+        Ok(Self { ino: stat.ino(), size: stat.len(), changed: (stat.ctime(), stat.ctime_nsec()) })
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -44,7 +44,8 @@ pub use phases::rebase::{Force, RebaseError, RebaseRequest, Rebased, rebase, tar
 pub use phases::restore::{RestoreError, RestoreRequest, Restored, restore};
 pub use phases::restore_from::record as cache_record;
 pub use phases::restore_from::{Kept, LayerTars, restore_from};
+pub use phases::untouched::{RestoredRequest, restored_layers, untouched};
 pub use resolve::{Candidate, Resolution, Unresolved, resolve};
 pub use runner::{ExitStatus, Invocation, Phase, RunError, Runner, Stream};
 pub use semantics::{EnvFiles, Semantics, Verdict};
-pub use volume::{OpenTar, VolumeCache};
+pub use volume::{KeptLayer, LayerTar, OpenTar, RestoredLayer, VolumeCache};

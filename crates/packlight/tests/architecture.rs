@@ -60,6 +60,7 @@ const WRITES_FILES: &[(&str, &str)] = &[
         "crates/lifecycle/src/volume.rs",
         "a cache's next contents, in a directory that is renamed when complete",
     ),
+    ("crates/lifecycle/src/volume/notes.rs", "what is known of a cache, under another name first"),
     ("crates/oci/src/store/blobs.rs", "the files of an archive, in a scratch directory"),
     ("crates/oci/src/store/lock.rs", "locks have no content"),
     ("crates/oci/src/store/open.rs", "a new store, under another name first"),

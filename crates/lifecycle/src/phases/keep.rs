@@ -25,6 +25,8 @@ pub struct KeepRequest<'a> {
     pub owner: Owner,
     /// What export recorded: layers that are in the image are not read again.
     pub record: &'a Cache,
+    /// What restore brought and nobody has touched: nor are these.
+    pub restored: &'a Cache,
     /// What the platform expects.
     pub features: PlatformFeatures,
 }
@@ -82,6 +84,7 @@ pub fn keep(
             }
             let spec = of_directory(request.dirs, request.owner, chosen, &layer.name);
             let known = request.record.known(&chosen.id, &layer.name);
+            let known = known.or_else(|| request.restored.known(&chosen.id, &layer.name));
             let sha = add(images.add_layer(&spec, known)?.record, &mut kept.layers);
             let types = layer.toml.types;
             let (build, launch, cache) = (types.build, types.launch, types.cache);

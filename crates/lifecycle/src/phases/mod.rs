@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod detect;
 pub mod restore;
 pub mod restore_from;
+pub mod untouched;
 // one screen apart, so that the order can be read
 pub mod build;
 pub mod export;

@@ -271,6 +271,61 @@ fn a_layer_for_launch_and_cache_comes_from_the_cache_alone_since_platform_api_0_
     }
 }
 
+/// Two layers for launch and cache, made once.
+const TWO: &str = r#"
+for it in a b; do
+    if ! [ -e "$CNB_LAYERS_DIR/$it/file" ]; then mkdir -p "$CNB_LAYERS_DIR/$it"; echo "$it" >"$CNB_LAYERS_DIR/$it/file"; fi
+    printf '[types]\nlaunch = true\ncache = true\n' >"$CNB_LAYERS_DIR/$it.toml"
+done
+if [ -e "$CNB_PLATFORM_DIR/change" ]; then echo "b" >"$CNB_LAYERS_DIR/a/file"; fi
+"#;
+
+fn shas(image: &oci::Image) -> [String; 2] {
+    let metadata = metadata(image);
+    ["a", "b"].map(|it| metadata["buildpacks"][0]["layers"][it]["sha"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_restored_layer_that_nobody_touched_is_not_read_and_one_that_was_changed_is() {
+    let platform = Platform::new();
+    platform.run_image(BASE, "one");
+    platform.buildpack("test/two", "exit 0", TWO);
+    platform.phases();
+    let first = platform.layout(OUTPUT);
+    let [a, b] = shas(&first);
+
+    // What restore noted is believed: with the notes of the two exchanged, the image has the one for the other.
+    platform.forget_layers();
+    platform.call("analyzer", &[APP]).ok();
+    platform.call("detector", &[]).ok();
+    platform.call("restorer", &[]).ok();
+    let mut notes: serde_json::Value = serde_json::from_str(&platform.read("cache/packlight.json")).unwrap();
+    notes["restored"]["test/two:a"]["diff_id"] = b.clone().into();
+    notes["restored"]["test/two:b"]["diff_id"] = a.clone().into();
+    platform.write("cache/packlight.json", &notes.to_string());
+    platform.call("builder", &[]).ok();
+    platform.call("exporter", &[APP]).ok();
+    assert_eq!(shas(&platform.layout(OUTPUT)), [b.clone(), a.clone()]);
+
+    // Of the same length, so that only the change time tells.
+    platform.forget_layers();
+    fs_err::remove_dir_all(platform.path("cache")).unwrap();
+    fs_err::create_dir(platform.path("cache")).unwrap();
+    platform.phases();
+    assert_eq!(shas(&platform.layout(OUTPUT)), [a.clone(), b.clone()]);
+    platform.forget_layers();
+    platform.write("platform/change", "");
+    platform.phases();
+    let changed = platform.layout(OUTPUT);
+    let [now, other] = shas(&changed);
+    assert!(now != a && other == b, "{now} {other}");
+    let metadata: serde_json::Value =
+        serde_json::from_str(&platform.read("cache/committed/io.buildpacks.lifecycle.cache.metadata"))
+            .unwrap();
+    assert_eq!(metadata["buildpacks"][0]["layers"]["a"]["sha"], now.as_str());
+    assert!(platform.path(&format!("cache/committed/{now}.tar")).exists());
+}
+
 #[test]
 fn an_image_without_a_temporary_directory_gets_one() {
     let platform = platform();

@@ -167,11 +167,12 @@ impl Platform {
         command
     }
 
-    /// What a platform does with its volumes.
+    /// What a platform does with its volumes. What is the user's is left as it is, its change time too.
     fn give_to_user(&self) {
         let (uid, gid) = user();
-        let all = Command::new("chown").arg("-R").arg(format!("{uid}:{gid}")).arg(self.dir.path()).status();
-        assert!(all.unwrap().success());
+        let foreign =
+            ["!", "-uid", &uid.to_string(), "-exec", "chown", "-h", &format!("{uid}:{gid}"), "{}", "+"];
+        assert!(Command::new("find").arg(self.dir.path()).args(foreign).status().unwrap().success());
     }
 
     pub fn flags_of(&self, program: &str) -> Vec<String> {

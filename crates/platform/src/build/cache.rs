@@ -9,7 +9,9 @@ use crate::relay::Relay;
 use crate::world::{World, WorldError};
 use cnb::labels::CacheMetadata;
 use lifecycle::beneath::Beneath;
-use lifecycle::{Detected, Dir, Exported, HostOwner, Kept, LayerTars, Previous, ToKeep, VolumeCache};
+use lifecycle::{
+    Detected, Dir, Exported, HostOwner, Kept, KeptLayer, LayerTar, LayerTars, Previous, ToKeep, VolumeCache,
+};
 use oci::registry::{Error, Layers, Problem};
 use oci::{Descriptor, Digest, Image, ImageName, LayerRecord, LayerSpec, Owner, Store};
 use std::io::{self, BufReader};
@@ -138,6 +140,7 @@ impl<'a> Shared<'a> {
             group: &detected.group,
             owner,
             record: &exported.cache,
+            restored: &lifecycle::Cache::default(),
             features: cnb::api::platform_features(cnb::api::OWN_PLATFORM_API).unwrap_or_default(),
         };
         let kept = lifecycle::keep(&request, images, &Relay(events)).map_err(CacheError::from);
@@ -162,8 +165,8 @@ impl<'a> Shared<'a> {
                 Ok(())
             }
             Place::Folder(dir, volume) => {
-                let layers: Vec<Digest> = kept.layers.iter().map(|it| it.diff_id).collect();
-                let open = |diff_id: &Digest| tar(store, diff_id);
+                let layers: Vec<KeptLayer> = kept.layers.iter().map(KeptLayer::from).collect();
+                let open = |diff_id: &Digest| tar(store, diff_id).map(LayerTar::Stream);
                 volume
                     .replace(Some(&kept.metadata), &layers, &open)
                     .map_err(|source| CacheError::Folder { dir: (*dir).to_owned(), source })

@@ -77,7 +77,8 @@ pub(crate) fn analyze(site: &Site, place: &dyn Place, asked: &Asked) -> Result<A
     let previous_image = found.map_err(|it| fail(Code::Analyze, format!("{}: {it}", asked.previous)))?;
     let base = images::need(place, "the run image", &asked.run_image, Code::Analyze)?;
     let bench = Workbench::new()?;
-    let images = PlacedImages { bench: &bench, previous: previous_image.as_ref() };
+    let images =
+        PlacedImages { bench: &bench, previous: previous_image.as_ref(), kept: None, takes_tars: false };
     let exec_env = exec_env(site);
     let request = AnalyzeRequest { run_image: Some(described(site, asked, &base)?), exec_env };
     let (analyzed, previous) = lifecycle::analyze(request, &images).or_fail(Code::Analyze)?;

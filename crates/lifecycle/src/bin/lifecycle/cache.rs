@@ -6,8 +6,9 @@ use crate::exit::{Code, Failure, OrFail as _, fail};
 use crate::images::{self, Workbench};
 use crate::place::{Found, Parts, Place, Places};
 use crate::{Site, names};
+use cnb::group::GroupToml;
 use cnb::labels::CacheMetadata;
-use lifecycle::{LayerTars, ToKeep, VolumeCache};
+use lifecycle::{KeptLayer, LayerTars, ToKeep, VolumeCache};
 use oci::{Digest, ImageName, LayerRecord, LayerSpec};
 use std::path::Path;
 
@@ -50,6 +51,21 @@ impl<'a> Cache<'a> {
         }
     }
 
+    /// The cache directory, when it is one.
+    pub(crate) fn volume(&self) -> Option<&VolumeCache> {
+        match self {
+            Self::Volume(volume) => Some(volume),
+            Self::None | Self::Image(_) => None,
+        }
+    }
+
+    /// What was restored from it and may be as it was then.
+    pub(crate) fn untouched(&self, group: &GroupToml) -> lifecycle::Cache {
+        let Some(volume) = self.volume() else { return lifecycle::Cache::default() };
+        let size_of = |diff_id: &Digest| Some(volume.tar(diff_id).ok()??.metadata().ok()?.len());
+        lifecycle::untouched(&volume.restored(), group, &size_of)
+    }
+
     pub(crate) fn exists(&self) -> bool {
         !matches!(self, Self::None)
     }
@@ -59,7 +75,7 @@ impl<'a> Cache<'a> {
         match self {
             Self::None => Ok(()),
             Self::Volume(volume) => {
-                let layers: Vec<Digest> = kept.layers.iter().map(|it| it.diff_id).collect();
+                let layers: Vec<KeptLayer> = kept.layers.iter().map(KeptLayer::from).collect();
                 let open = |diff_id: &Digest| bench.tar(diff_id);
                 volume.replace(Some(&kept.metadata), &layers, &open).or_fail(Code::Export)
             }
@@ -93,7 +109,7 @@ impl CacheImage<'_> {
         let image = lifecycle::cache_image(kept, old, &own, &nothing)
             .map_err(|error| fail(Code::Export, error.to_string()))?;
         let all: Vec<&Found> = self.old.iter().collect();
-        let parts = Parts { store: &bench.store, images: &all };
+        let parts = Parts { store: &bench.store, images: &all, kept: None };
         let saved = self.registries.save(&image, &parts, std::slice::from_ref(&self.name));
         saved.map(|_| ()).map_err(|it| fail(Code::Export, it))
     }

@@ -16,7 +16,7 @@ use cnb::report::Report;
 use lifecycle::{
     AppSource, AppTree, Dirs, ExportRequest, Exported, KeepRequest, Launcher, Previous, RunBase,
 };
-use oci::{ImageName, Modes, Owner};
+use oci::{Compression, ImageName, Modes, Owner};
 use std::collections::BTreeSet;
 
 pub(crate) fn run(site: &Site) -> Result<(), Failure> {
@@ -87,12 +87,14 @@ pub(crate) fn export(
     let work = Work::new()?;
     let dirs = detector::dirs(site, &work);
     project::copy_launcher_bills(site, &dirs)?;
-    let bench = Workbench::new()?;
-    let images = PlacedImages { bench: &bench, previous: made.previous_image };
-    let exported = export_image(site, &dirs, made, &images)?;
+    let bench = bench(place, cache)?;
+    let (kept, takes_tars) = (cache.volume(), place.takes_tars());
+    let images = PlacedImages { bench: &bench, previous: made.previous_image, kept, takes_tars };
+    let untouched = cache.untouched(made.group);
+    let exported = export_image(site, &dirs, made, (&images, &untouched))?;
     let mut all = vec![made.base];
     all.extend(made.previous_image);
-    let parts = Parts { store: &bench.store, images: &all };
+    let parts = Parts { store: &bench.store, images: &all, kept };
     site.log.info(&format!("Saving {}...", output.first().map(ImageName::short).unwrap_or_default()));
     let saved = place.save(&exported.image, &parts, output).map_err(|it| fail(Code::Export, it))?;
     let mut report: Report = exported.report.clone();
@@ -107,15 +109,35 @@ pub(crate) fn export(
     files::write(&site.inputs.path("report"), &report)?;
     if cache.exists() {
         // The image is there: a cache that could not be written costs time, and no more.
-        if let Err(failure) = keep(site, &dirs, made, (&images, &exported, cache)) {
+        let records = Records { image: &exported.cache, restored: &untouched };
+        if let Err(failure) = keep(site, &dirs, made, (&images, &records, cache)) {
             site.log.warning(&format!("the cache could not be written: {}", failure.text));
         }
     }
     Ok(())
 }
 
+/// Where layers are made. An engine takes tars, and so does a cache directory: there they are made, and then moved.
+fn bench(place: &dyn Place, cache: &Cache) -> Result<Workbench, Failure> {
+    match cache {
+        Cache::Volume(volume) if place.takes_tars() => {
+            Workbench::within(&volume.making().or_fail(Code::Export)?, Compression::None)
+        }
+        Cache::None if place.takes_tars() => Workbench::within(&std::env::temp_dir(), Compression::None),
+        _ => Workbench::new(),
+    }
+}
+
+/// Layers that need not be read again.
+struct Records<'a> {
+    /// Those of the image.
+    image: &'a lifecycle::Cache,
+    /// Those that were restored and are untouched.
+    restored: &'a lifecycle::Cache,
+}
+
 /// Whose the app and its layers are. A platform that starts everything as that user need not say so.
-fn owner(site: &Site) -> Owner {
+pub(crate) fn owner(site: &Site) -> Owner {
     let (uid, gid) = privileges::ids();
     let or = |said: u32, own: u32| if said == 0 { own } else { said };
     Owner::new(or(site.inputs.number("uid"), uid), or(site.inputs.number("gid"), gid))
@@ -125,7 +147,7 @@ fn export_image(
     site: &Site,
     dirs: &Dirs,
     made: &Made<'_>,
-    images: &PlacedImages<'_>,
+    (images, untouched): (&PlacedImages<'_>, &lifecycle::Cache),
 ) -> Result<Exported, Failure> {
     let config = site.inputs.path("layers").join("config/metadata.toml");
     let metadata: BuildMetadata = files::need(site, &config, "builder")?;
@@ -149,7 +171,7 @@ fn export_image(
         launcher: &launcher,
         base: &base,
         previous: made.previous,
-        cache: &lifecycle::Cache::default(),
+        cache: untouched,
         process_type: site.inputs.some("process-type"),
         project: &project,
         owner: owner(site),
@@ -165,13 +187,14 @@ fn keep(
     site: &Site,
     dirs: &Dirs,
     made: &Made<'_>,
-    (images, exported, cache): (&PlacedImages<'_>, &Exported, &Cache),
+    (images, records, cache): (&PlacedImages<'_>, &Records<'_>, &Cache),
 ) -> Result<(), Failure> {
     let request = KeepRequest {
         dirs,
         group: made.group,
         owner: owner(site),
-        record: &exported.cache,
+        record: records.image,
+        restored: records.restored,
         features: site.features,
     };
     let kept = lifecycle::keep(&request, images, &tell::Events(&site.log)).or_fail(Code::Export)?;

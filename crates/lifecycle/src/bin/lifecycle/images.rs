@@ -2,10 +2,13 @@
 
 use crate::exit::{Code, Failure, OrFail as _, fail};
 use crate::place::{Found, Place};
-use lifecycle::{Images, ImagesError};
-use oci::{Added, Digest, Image, ImageConfig, LayerRecord, LayerRef, LayerSpec, Store};
+use lifecycle::{Images, ImagesError, LayerTar, VolumeCache};
+use oci::{
+    Added, Compression, Digest, Image, ImageConfig, LayerRecord, LayerRef, LayerSpec, Store, TreeIndex,
+};
 use std::collections::BTreeMap;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader};
+use std::path::Path;
 use std::sync::Mutex;
 
 /// What one program makes its layers in; gone when it ends.
@@ -18,16 +21,26 @@ pub(crate) struct Workbench {
 
 impl Workbench {
     pub(crate) fn new() -> Result<Self, Failure> {
-        let dir = tempfile::Builder::new().prefix("lifecycle.").tempdir().or_fail(Code::Failed)?;
-        let store = Store::open(&dir.path().join("store")).or_fail(Code::Failed)?;
-        Ok(Self { store, own: Mutex::default(), _dir: dir })
+        Self::within(&std::env::temp_dir(), Compression::Gzip)
     }
 
-    /// The uncompressed tar of a layer that was made here.
-    pub(crate) fn tar(&self, diff_id: &Digest) -> io::Result<Box<dyn Read>> {
+    /// In a directory that is there, with layers in this form.
+    pub(crate) fn within(dir: &Path, compression: Compression) -> Result<Self, Failure> {
+        let dir = tempfile::Builder::new().prefix("lifecycle.").tempdir_in(dir).or_fail(Code::Failed)?;
+        let store = Store::open(&dir.path().join("store")).or_fail(Code::Failed)?;
+        Ok(Self { store: store.with_layers_in(compression), own: Mutex::default(), _dir: dir })
+    }
+
+    /// The tar of a layer that was made here. A layer that is a tar already is given away with its file: this is for the
+    /// end of a build.
+    pub(crate) fn tar(&self, diff_id: &Digest) -> io::Result<LayerTar> {
         let blob = self.store.blob_of(diff_id).map_err(io::Error::other)?;
-        let file = fs_err::File::open(self.store.blob_path(&blob))?;
-        oci::layer_tar(BufReader::with_capacity(1 << 16, file))
+        let path = self.store.blob_path(&blob);
+        if blob == *diff_id {
+            return Ok(LayerTar::Spare(path));
+        }
+        let file = fs_err::File::open(path)?;
+        Ok(LayerTar::Stream(oci::layer_tar(BufReader::with_capacity(1 << 16, file))?))
     }
 
     /// The layer as it was made here, whatever blob the image has for it.
@@ -41,6 +54,48 @@ impl Workbench {
 pub(crate) struct PlacedImages<'a> {
     pub(crate) bench: &'a Workbench,
     pub(crate) previous: Option<&'a Found>,
+    /// The tars of layers that were restored.
+    pub(crate) kept: Option<&'a VolumeCache>,
+    /// The place of the image takes layers as tars, so one that is in `kept` need not be made.
+    pub(crate) takes_tars: bool,
+}
+
+impl PlacedImages<'_> {
+    /// A layer that was restored and is as it was then, by its record: its files are not read. `None`: it is not known, or
+    /// has changed.
+    fn untouched(
+        &self,
+        spec: &LayerSpec,
+        known: Option<&LayerRecord>,
+    ) -> Result<Option<LayerRecord>, ImagesError> {
+        let (Some(known), Some(kept)) = (known, self.kept) else { return Ok(None) };
+        // What was made here is in the bench's store, which looks for itself.
+        let made_here = self.bench.store.blob_of(&known.diff_id).is_ok();
+        if made_here || TreeIndex::of(spec).map_err(boxed)? != known.index {
+            return Ok(None);
+        }
+        let mut record = LayerRecord { created_by: spec.created_by().to_owned(), ..known.clone() };
+        if let Some(old) = self.compressed(&record.diff_id)? {
+            (record.digest, record.size) = (old.digest, old.size);
+            return Ok(Some(record));
+        }
+        let Some(tar) = kept.whole(&record.diff_id).map_err(boxed)? else { return Ok(None) };
+        if !self.takes_tars {
+            let tar = fs_err::File::open(tar).map_err(boxed)?;
+            let (diff_id, blob) = self.bench.store.add_tar(tar).map_err(boxed)?;
+            if diff_id != record.diff_id {
+                return Ok(None);
+            }
+            (record.digest, record.size) = (blob.digest, blob.size);
+        }
+        Ok(Some(record))
+    }
+
+    /// The layer as the previous image has it, when a registry would take it like that from us too.
+    fn compressed(&self, diff_id: &Digest) -> Result<Option<LayerRef>, ImagesError> {
+        let gzip = [oci::media_type::LAYER_GZIP, oci::media_type::DOCKER_LAYER_GZIP];
+        Ok(self.previous_layer(diff_id)?.filter(|it| gzip.contains(&it.media_type.as_str())))
+    }
 }
 
 fn boxed(error: impl std::error::Error + Send + Sync + 'static) -> ImagesError {
@@ -60,11 +115,11 @@ impl Images for PlacedImages<'_> {
     /// A layer that the previous image has is that image's blob: nothing has to be sent for it.
     fn add_layer(&self, spec: &LayerSpec, known: Option<&LayerRecord>) -> Result<Added, ImagesError> {
         let known = known.map(|it| self.bench.own(it));
+        if let Some(record) = self.untouched(spec, known.as_ref())? {
+            return Ok(Added { record, reused: true, notices: Vec::new() });
+        }
         let mut added = self.bench.store.add_layer(spec, known.as_ref()).map_err(boxed)?;
-        if let Some(old) = self.previous_layer(&added.record.diff_id)?
-            && (old.media_type == oci::media_type::LAYER_GZIP
-                || old.media_type == oci::media_type::DOCKER_LAYER_GZIP)
-        {
+        if let Some(old) = self.compressed(&added.record.diff_id)? {
             if let Ok(mut own) = self.bench.own.lock() {
                 own.insert(added.record.diff_id, added.record.clone());
             }

@@ -39,7 +39,7 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
     rebased.warnings.iter().for_each(|it| site.log.warning(it));
     let new = Image::new(rebased.config, &rebased.layers).or_fail(Code::Rebase)?;
     let bench = Workbench::new()?;
-    let parts = Parts { store: &bench.store, images: &[&base, &app] };
+    let parts = Parts { store: &bench.store, images: &[&base, &app], kept: None };
     let saved = place.save(&new, &parts, &output).map_err(|it| fail(Code::Rebase, it))?;
     let id = if saved.digest.is_empty() { &saved.image_id } else { &saved.digest };
     site.log.info(&format!("*** Images ({id}):"));

@@ -4,10 +4,10 @@ use crate::cache::Cache;
 use crate::detector::{self, Work};
 use crate::exit::{Code, Failure, OrFail as _, fail};
 use crate::place::{Place, Places};
-use crate::{Site, analyzer, builder, files, images, privileges, tell};
+use crate::{Site, analyzer, builder, exporter, files, images, privileges, tell};
 use cnb::analyzed::Analyzed;
 use cnb::group::GroupToml;
-use lifecycle::{Kept, Previous, RestoreRequest};
+use lifecycle::{Kept, Previous, RestoreRequest, RestoredRequest};
 
 pub(crate) fn run(site: &Site) -> Result<(), Failure> {
     if !site.inputs.arguments.is_empty() {
@@ -73,6 +73,15 @@ pub(crate) fn restore(
         exec_env,
     };
     let kept = Kept { metadata: &metadata, tars: cache, features: site.features };
-    lifecycle::restore_from(&request, &kept, &tell::Events(&site.log)).or_fail(Code::Restore)?;
+    let restored =
+        lifecycle::restore_from(&request, &kept, &tell::Events(&site.log)).or_fail(Code::Restore)?;
+    if let Some(volume) = cache.volume() {
+        let (dirs, owner) = (request.dirs, exporter::owner(site));
+        let asked = RestoredRequest { dirs, group, owner, metadata: &metadata, restored: &restored };
+        // Without these notes layers are read once more, and that is all.
+        if let Err(error) = volume.note_restored(lifecycle::restored_layers(&asked, volume)) {
+            site.log.warning(&format!("what was restored could not be noted: {error}"));
+        }
+    }
     Ok(())
 }

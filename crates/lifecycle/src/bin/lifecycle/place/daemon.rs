@@ -4,14 +4,14 @@
 use super::{Found, Parts, Place, Saved};
 use crate::Site;
 use crate::exit::{Code, Failure, OrFail as _, fail};
-use lifecycle::{LayerTars as _, VolumeCache};
+use lifecycle::{KeptLayer, LayerTar, LayerTars as _, VolumeCache};
 use oci::docker::Engine;
 use oci::{Digest, Image, ImageName, chain_ids};
 use std::collections::{HashMap, HashSet};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use tempfile::NamedTempFile;
 
 const SOCKET: &str = "/var/run/docker.sock";
@@ -19,6 +19,8 @@ const SOCKET: &str = "/var/run/docker.sock";
 pub(super) struct Daemon {
     engine: Engine,
     launch_cache: Option<PathBuf>,
+    /// Opened when it is first needed: by then this program's user is the build's.
+    opened: OnceLock<Option<VolumeCache>>,
 }
 
 impl Daemon {
@@ -32,11 +34,13 @@ impl Daemon {
                 .or_fail(Code::Failed)?
                 .ok_or_else(|| fail(Code::Failed, format!("no Docker engine answers at {host}")))?,
         };
-        Ok(Self { engine, launch_cache: site.inputs.some_path("launch-cache") })
+        let launch_cache = site.inputs.some_path("launch-cache");
+        Ok(Self { engine, launch_cache, opened: OnceLock::new() })
     }
 
-    fn launch_cache(&self) -> Option<VolumeCache> {
-        VolumeCache::open(self.launch_cache.as_deref()?).ok()
+    fn launch_cache(&self) -> Option<&VolumeCache> {
+        let open = || VolumeCache::open(self.launch_cache.as_deref()?).ok();
+        self.opened.get_or_init(open).as_ref()
     }
 
     /// The chain ids that the engine has for certain: those of images that it was asked for just now.
@@ -80,10 +84,12 @@ impl Daemon {
         let Some(cache) = self.launch_cache() else { return Ok(()) };
         let base = parts.images.first().map_or(0, |it| it.image.diff_ids().len());
         let own = image.diff_ids().iter().skip(base).copied();
-        let own: Vec<Digest> = own.filter(|it| find(it).is_some()).collect();
-        let open = |diff_id: &Digest| -> io::Result<Box<dyn Read>> {
+        let own = own.filter(|it| find(it).is_some()).map(|diff_id| KeptLayer { diff_id, literal: None });
+        let own: Vec<KeptLayer> = own.collect();
+        let open = |diff_id: &Digest| {
             let path = find(diff_id).ok_or(io::ErrorKind::NotFound)?;
-            oci::layer_tar(BufReader::with_capacity(1 << 16, fs_err::File::open(path)?))
+            let file = BufReader::with_capacity(1 << 16, fs_err::File::open(path)?);
+            Ok(LayerTar::Stream(oci::layer_tar(file)?))
         };
         cache.replace(None, &own, &open).map_err(said)
     }
@@ -131,10 +137,10 @@ impl Place for Daemon {
 
     fn save(&self, image: &Image, parts: &Parts<'_>, names: &[ImageName]) -> Result<Saved, String> {
         let have = self.known(image, parts);
-        let cache = self.launch_cache();
+        let caches: Vec<&VolumeCache> = self.launch_cache().into_iter().chain(parts.kept).collect();
         let on_disk = |diff_id: &Digest| {
             let made = parts.store.blob_of(diff_id).ok().map(|it| parts.store.blob_path(&it));
-            let cached = || cache.as_ref().and_then(|it| it.whole(diff_id).ok().flatten());
+            let cached = || caches.iter().find_map(|it| it.whole(diff_id).ok().flatten());
             made.filter(|it| it.exists()).or_else(cached)
         };
         let chains = chain_ids(image.diff_ids());
@@ -147,6 +153,10 @@ impl Place for Daemon {
         let image_id = self.engine.load_files(image, names, &have, &find).map_err(said)?;
         self.keep_launch_layers(image, parts, &find)?;
         Ok(Saved { digest: String::new(), image_id })
+    }
+
+    fn takes_tars(&self) -> bool {
+        true
     }
 
     fn can_read(&self, name: &ImageName) -> Result<bool, String> {

@@ -6,6 +6,7 @@ mod registry;
 
 use crate::Site;
 use crate::exit::{Code, Failure, fail};
+use lifecycle::VolumeCache;
 use oci::{Digest, Image, ImageName, Store};
 use registry::Registries;
 use std::path::Path;
@@ -24,6 +25,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) store: &'a Store,
     /// Images of the same place that have the others: the run image first.
     pub(crate) images: &'a [&'a Found],
+    /// The platform's cache directory, which has tars.
+    pub(crate) kept: Option<&'a VolumeCache>,
 }
 
 /// An image that was written.
@@ -45,6 +48,11 @@ pub(crate) trait Place: Sync {
 
     /// Writes an image under all these names.
     fn save(&self, image: &Image, parts: &Parts<'_>, names: &[ImageName]) -> Result<Saved, String>;
+
+    /// Whether layers are wanted as tars, and not compressed.
+    fn takes_tars(&self) -> bool {
+        false
+    }
 
     /// Whether there is an image of this name; an error where nobody may know.
     fn can_read(&self, name: &ImageName) -> Result<bool, String>;
