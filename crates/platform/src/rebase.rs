@@ -2,15 +2,17 @@
 //!
 //! <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#rebaser>
 
+mod run_images;
+
 use crate::event::{Event, Events};
-use crate::images::{self, ImageError, PullPolicy, Source};
+use crate::images::{self, ImageError};
 use crate::world::{World, WorldError};
-use cnb::labels::{LIFECYCLE_METADATA, LifecycleMetadata, RunImageNames};
+use cnb::labels::{LIFECYCLE_METADATA, LifecycleMetadata};
 use lifecycle::{Force, RebaseError};
 use oci::registry::{Client, Layers};
 use oci::{Image, ImageName, NameError};
+use run_images::{RunImage, RunImages};
 use serde::Serialize;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// So many images are rebased at the same time: each is a few small requests, one after the other.
@@ -106,6 +108,8 @@ enum Refusal {
     RunImage(#[from] ImageError),
     #[error(transparent)]
     Name(#[from] NameError),
+    #[error("{0}")]
+    NoRunImage(String),
     #[error("the store has no such image")]
     NotInStore,
     #[error("no buildpacks made it: it has no label {LIFECYCLE_METADATA}")]
@@ -127,12 +131,17 @@ pub fn rebase(
     events: Events<'_>,
 ) -> Result<Vec<Rebased>, WorldError> {
     let client = world.registries()?;
-    let site = Site { world, client, request, events, run_images: Mutex::default() };
+    let run_images = RunImages { world, client, events, place: request.place, known: Mutex::default() };
+    let site = Site { world, client, request, events, run_images };
     let (next, done) = (Mutex::new(request.images.iter().enumerate()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE.min(request.images.len()) {
             scope.spawn(|| {
-                while let Some((at, name)) = locked(&next).next() {
+                loop {
+                    // A statement of its own: in the head of a `while let` the lock would be held to the end of the
+                    // round, and one image would wait for the other.
+                    let taken = locked(&next).next();
+                    let Some((at, name)) = taken else { return };
                     let rebased = site.one(name);
                     events(Event::ImageRebased { rebased: rebased.clone() });
                     locked(&done).push((at, rebased));
@@ -149,19 +158,12 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A run image as others are put on it.
-struct RunImage {
-    name: ImageName,
-    image: Image,
-}
-
 struct Site<'a> {
     world: &'a World,
     client: &'a Client,
     request: &'a RebaseRequest,
     events: Events<'a>,
-    /// Each is asked for once.
-    run_images: Mutex<HashMap<ImageName, Arc<RunImage>>>,
+    run_images: RunImages<'a>,
 }
 
 impl Site<'_> {
@@ -208,7 +210,11 @@ impl Site<'_> {
     fn write(&self, name: &ImageName, new: &Image, run_image: &RunImage) -> Result<(), Refusal> {
         match self.request.place {
             Place::Registry => {
-                let layers = Layers { store: None, repositories: std::slice::from_ref(&run_image.name) };
+                let layers = Layers {
+                    // Within a registry layers are mounted; those of another one have to come by here.
+                    store: (run_image.name.registry != name.registry).then_some(&self.world.store),
+                    repositories: std::slice::from_ref(&run_image.name),
+                };
                 self.client.push(new, layers, std::slice::from_ref(name), &|_| {})?;
             }
             Place::Store => {
@@ -221,44 +227,18 @@ impl Site<'_> {
 
     /// The run image that was asked for, else the one that the app's image names, by preference in the same registry.
     fn run_image(&self, app: &ImageName, metadata: &LifecycleMetadata) -> Result<Arc<RunImage>, Refusal> {
-        let name = match &self.request.run_image {
-            Some(name) => name.clone(),
+        match &self.request.run_image {
+            Some(name) => self.run_images.first(std::slice::from_ref(name)),
             None => {
-                let default = self.world.settings.registry();
-                let names = known(metadata);
-                let all: Result<Vec<ImageName>, NameError> =
-                    names.all().filter(|it| !it.is_empty()).map(|it| ImageName::parse(it, default)).collect();
-                let mut all = all?;
-                all.sort_by_key(|it| it.registry != app.registry);
-                all.into_iter().next().ok_or(Refusal::Nameless)?
+                self.run_images.first(&run_images::names_of(app, metadata, self.world.settings.registry())?)
             }
-        };
-        if let Some(known) = locked(&self.run_images).get(&name) {
-            return Ok(known.clone());
         }
-        let image = match self.request.place {
-            Place::Registry => self.client.image(&name, &images::platform())?,
-            Place::Store => {
-                let source = Source::Registry(name.clone());
-                images::obtain(self.world, &source, PullPolicy::Always, self.events)?.image
-            }
-        };
-        let made = Arc::new(RunImage { name: name.clone(), image });
-        Ok(locked(&self.run_images).entry(name).or_insert(made).clone())
     }
 }
 
 fn metadata(app: &Image) -> Result<LifecycleMetadata, Refusal> {
     let label = app.config().config.labels.get(LIFECYCLE_METADATA).ok_or(Refusal::NotBuilt)?;
     serde_json::from_str(label).map_err(|_| Refusal::NotBuilt)
-}
-
-fn known(metadata: &LifecycleMetadata) -> RunImageNames {
-    let own = &metadata.run_image;
-    match own.image.is_empty() {
-        false => RunImageNames { image: own.image.clone(), mirrors: own.mirrors.clone() },
-        true => metadata.stack.clone().unwrap_or_default().run_image,
-    }
 }
 
 fn starts_with(app: &Image, run_image: &Image) -> bool {

@@ -1,4 +1,7 @@
-//! What the tests of several rooms share. Nothing that a user gets contains it. Open this file; there is no other.
+//! What the tests of several rooms share. Nothing that a user gets contains it. Open this file, or `server.rs` for a
+//! server of a few lines.
+
+pub mod server;
 
 use std::io::{self, Write as _};
 use std::path::Path;

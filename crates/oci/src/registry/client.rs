@@ -13,8 +13,9 @@ use url::Url;
 use super::{
     Error,
     auth::{Auth, Wish, locked},
-    challenge::{self, Challenge},
+    challenge::Challenge,
     credentials::Secret,
+    endpoint::{Endpoints, challenges},
     error::{Problem, Said},
     retry::{is_passing, retry_after},
     settings::Settings,
@@ -32,19 +33,11 @@ pub struct Client {
     pub(super) settings: Settings,
     pub(super) transport: Transport,
     pub(super) auth: Auth,
-    /// What is known of each host.
-    endpoints: Mutex<HashMap<String, Endpoint>>,
+    pub(super) endpoints: Endpoints,
     /// By registry and blob the repositories that have it: it need not be sent there, and can be mounted from there.
     pub(super) seen: Mutex<HashMap<(String, Digest), BTreeSet<String>>>,
     /// Mirrors that did not answer: they are not asked again.
     down: Mutex<HashSet<String>>,
-}
-
-#[derive(Clone)]
-struct Endpoint {
-    /// `https://host/v2/`
-    base: Url,
-    challenge: Option<Challenge>,
 }
 
 /// A request by its parts that differ.
@@ -144,7 +137,7 @@ impl Client {
             settings,
             transport,
             auth: Auth::default(),
-            endpoints: Mutex::default(),
+            endpoints: Endpoints::default(),
             seen: Mutex::default(),
             down: Mutex::default(),
         })
@@ -265,70 +258,6 @@ impl Client {
         }
     }
 
-    /// Remembers what a registry wants to be shown, when asking `/v2/` did not tell.
-    fn learn(&self, task: &Task, challenge: Option<&Challenge>) {
-        if let Some(endpoint) = locked(&self.endpoints).get_mut(&task.site.host)
-            && endpoint.challenge.is_none()
-        {
-            endpoint.challenge = challenge.cloned();
-        }
-    }
-
-    /// How a registry is reached, asked once: with or without TLS, and what it wants to be shown.
-    fn endpoint(&self, task: &Task) -> Result<Endpoint, Problem> {
-        // Held while it is asked: the others want to know the same.
-        let mut endpoints = locked(&self.endpoints);
-        if let Some(known) = endpoints.get(&task.site.host) {
-            return Ok(known.clone());
-        }
-        let found = self.find(&task.site)?;
-        endpoints.insert(task.site.host.clone(), found.clone());
-        Ok(found)
-    }
-
-    fn find(&self, site: &Site) -> Result<Endpoint, Problem> {
-        let retry = &self.settings.retry;
-        let mut tries = 1;
-        loop {
-            let mut first = None;
-            for scheme in site.schemes() {
-                match self.knock(site, scheme) {
-                    Ok(found) => return Ok(found),
-                    // The first scheme is the likelier one: its words say more.
-                    Err(problem) => _ = first.get_or_insert(problem),
-                }
-            }
-            let problem = first.unwrap_or_else(bad_address);
-            match problem.may_pass() {
-                Some(asked) if tries < retry.tries && asked <= retry.longest_asked => {
-                    std::thread::sleep(asked.max(retry.pause(tries)));
-                    tries += 1;
-                }
-                _ => return Err(problem.after(tries)),
-            }
-        }
-    }
-
-    fn knock(&self, site: &Site, scheme: &str) -> Result<Endpoint, Problem> {
-        let base = site.base(scheme).map_err(Problem::Setting)?;
-        let answer = self.steadily(1, || {
-            self.transport.send(&Outgoing {
-                method: Method::GET,
-                url: base.clone(),
-                headers: &[],
-                authorization: None,
-                body: Body::None,
-                strict: site.strict,
-            })
-        })?;
-        let says_so = answer.header("docker-distribution-api-version").is_some();
-        match answer.status {
-            200..=299 | 401 | 403 => Ok(Endpoint { base, challenge: challenges(&answer) }),
-            _ if says_so => Ok(Endpoint { base, challenge: None }),
-            status => Err(Problem::NotARegistry { host: server(&base), status }),
-        }
-    }
-
     /// Sends until there is an answer that stays, so often without one.
     pub(super) fn steadily(
         &self,
@@ -364,14 +293,6 @@ impl fmt::Debug for Client {
     }
 }
 
-fn challenges(answer: &Answer) -> Option<Challenge> {
-    if answer.status != 401 {
-        return None;
-    }
-    let values = answer.headers.get_all("www-authenticate").iter();
-    challenge::parse(values.filter_map(|value| value.to_str().ok()))
-}
-
 fn trouble(answer: Answer, tries: u32, wait: Option<std::time::Duration>) -> Problem {
     let (status, host) = (answer.status, server(&answer.url));
     let said = Said::read(&answer.refusal());
@@ -390,7 +311,7 @@ pub(super) fn problem_of(fault: Fault, tries: u32) -> Problem {
     }
 }
 
-fn bad_address() -> Problem {
+pub(super) fn bad_address() -> Problem {
     Problem::BadAnswer("an address is not valid".to_owned())
 }
 

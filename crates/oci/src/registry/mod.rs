@@ -10,6 +10,7 @@ mod challenge;
 mod client;
 mod credentials;
 mod download;
+mod endpoint;
 mod error;
 mod event;
 mod file;

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod proxy;
-pub(crate) mod server;
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
@@ -19,6 +18,8 @@ use oci::{
 use tempfile::TempDir;
 
 #[allow(unused_imports, reason = "each test program uses a part")]
+pub(crate) use testing::server;
+
 pub(crate) use proxy::{Fault, Proxy, Rule};
 
 /// A registry that is running until it is dropped.

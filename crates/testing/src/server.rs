@@ -1,4 +1,7 @@
-//! A server of a few lines, for what Debian's registry has not: tokens, a list of referrers, uploads that go on.
+//! A server of a few lines, for what Debian's registry has not: tokens, a list of referrers, uploads that go on, and
+//! answers that wait for one another.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
@@ -6,16 +9,20 @@ use std::{
 };
 
 /// What was asked; a body that broke off is as far as it came.
-pub(crate) struct Asked {
-    pub(crate) method: String,
+pub struct Asked {
+    /// In capitals.
+    pub method: String,
     /// With the query.
-    pub(crate) path: String,
+    pub path: String,
     headers: Vec<String>,
-    pub(crate) body: Vec<u8>,
+    /// All of it.
+    pub body: Vec<u8>,
 }
 
 impl Asked {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// A header's value; its name in any case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find_map(|line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -24,14 +31,19 @@ impl Asked {
 }
 
 /// A status, headers as lines, and a body.
-pub(crate) type Reply = (u16, Vec<String>, Vec<u8>);
+pub type Reply = (u16, Vec<String>, Vec<u8>);
 
-pub(crate) fn json(status: u16, body: &str) -> Reply {
+/// A document.
+#[must_use]
+pub fn json(status: u16, body: &str) -> Reply {
     (status, vec!["Content-Type: application/json".to_owned()], body.as_bytes().to_vec())
 }
 
 /// Answers every request, until the test's process ends.
-pub(crate) fn serve(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> SocketAddr {
+///
+/// # Panics
+/// When no port can be had.
+pub fn serve(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let answer = std::sync::Arc::new(answer);
