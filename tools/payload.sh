@@ -1,11 +1,19 @@
 #!/usr/bin/env bash
-# tools/payload.sh: builds the programs that Packlight brings along, small and static, and lays them out in
-# target/payload (docs/formats/payload.md). That folder is replaced as a whole, and only when something changed.
+# tools/payload.sh [DIR]: builds the programs that Packlight brings along, small and static, and lays them out in DIR,
+# target/payload unless named (docs/formats/payload.md). That folder is replaced as a whole, and only when something
+# changed; of two that run at the same time one waits for the other.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
 built=$target/static/x86_64-unknown-linux-gnu/small
-new=$target/payload.new
+to=${1:-$target/payload}
+
+mkdir -p "$(dirname "$to")"
+exec 9>"$to.lock"
+flock 9
+new=$(mktemp -d "$to.XXXXXX")
+trap 'rm -rf "$new"' EXIT
+chmod 755 "$new"
 
 # The modules that go along, and the program that is the same file under both names.
 buildpacks=(debian-layers python procfile apm)
@@ -46,19 +54,19 @@ place() {
     if [ -d "buildpacks/$crate/assets" ]; then cp -r --no-preserve=mode "buildpacks/$crate/assets" "$folder/assets"; fi
 }
 
-rm -rf "$new"
-mkdir -p "$new"
 install -m 755 "$built/launcher" "$new/launcher"
 install -m 644 buildpacks/order.toml "$new/order.toml"
 for it in "${buildpacks[@]}"; do place buildpack "$it" "buildpack-$it" detect build; done
 for it in "${extensions[@]}"; do place extension "$it" "extension-$it" detect; done
 
-if diff -rq "$new" "$target/payload" >/dev/null 2>&1; then
-    rm -rf "$new"
-else
-    rm -rf "$target/payload.old"
-    if [ -e "$target/payload" ]; then mv "$target/payload" "$target/payload.old"; fi
-    mv "$new" "$target/payload"
-    rm -rf "$target/payload.old"
+if ! diff -rq "$new" "$to" >/dev/null 2>&1; then
+    # Where this mv can, there is no moment without the folder: programs may be reading it.
+    if [ -e "$to" ] && mv --exchange --no-target-directory "$new" "$to" 2>/dev/null; then
+        :
+    else
+        if [ -e "$to" ]; then mv "$to" "$new.old"; fi
+        mv "$new" "$to"
+        rm -rf "$new.old"
+    fi
 fi
-echo "$target/payload: $(du -sh --apparent-size "$target/payload" | cut -f1) of programs"
+echo "$to: $(du -sh --apparent-size "$to" | cut -f1) of programs"
