@@ -47,6 +47,7 @@ const PARTS: &[(&str, &str)] = &[
 set -e
 echo "who $(id -u):$(id -g) home $HOME stack $CNB_STACK_ID target $CNB_TARGET_OS/$CNB_TARGET_ARCH"
 echo "binding $(cat /platform/bindings/db/type 2>/dev/null || echo none), secret ${CNB_REGISTRY_AUTH:-none}"
+echo "index $PIP_INDEX_URL, second ${PIP_EXTRA_INDEX_URL:-none}"
 mkdir -p "$CNB_LAYERS_DIR/data/env.launch"
 if [ -f "$CNB_LAYERS_DIR/data/big" ]; then echo restored; else head -c 2000000 /dev/zero | tr '\0' x >"$CNB_LAYERS_DIR/data/big"; fi
 printf hi >"$CNB_LAYERS_DIR/data/env.launch/GREETING.default"
@@ -112,8 +113,13 @@ fn a_builder_of_the_engine_builds_an_app_that_runs_and_restores_what_it_cached()
     let volume = format!("{}:/platform/bindings/db", bindings.path().display());
     let args = [&["--builder", builder(), "--volume", &volume, "-o", "store"][..], &RUN_IMAGE].concat();
     let first = [args.as_slice(), &["--clear-cache"]].concat();
-    let all = build(name, app.path(), &first).ok().both();
+    let mut command = packlight(["build", name, "--path"]);
+    command.arg(app.path()).args(&first).env("PIP_INDEX_URL", "https://index.example/simple");
+    command.env("PIP_EXTRA_INDEX_URL", "https://me:hunter2@index.example/more");
+    let all = say(&mut command).ok().both();
     assert!(all.contains("who 1234:1000 home /"), "{all}");
+    assert!(all.contains("index https://index.example/simple, second none"), "{all}");
+    assert!(all.contains("PIP_EXTRA_INDEX_URL has a password in it") && !all.contains("hunter2"), "{all}");
     assert!(all.contains("stack test.stack target linux/amd64"), "{all}");
     assert!(all.contains("binding postgresql, secret none"), "{all}");
     assert!(!all.contains("restored"), "{all}");

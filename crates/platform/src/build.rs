@@ -93,8 +93,8 @@ fn through_the_phases(
     };
     let shared = Shared::open(world, request)?;
     let site = Site::prepare(world, (request, source), (app_dir, isolation), given, builder)?;
-    if let Some(text) = site.notice() {
-        events(Event::Notice { text: text.to_owned() });
+    for text in site.notices() {
+        events(Event::Notice { text });
     }
     let images = StoreImages::new(&world.store, request.previous());
     let previous = in_phase(events, Phase::Analyze, || analyze(request, &images))?;
@@ -151,7 +151,7 @@ impl Given {
         let vcs = vcs::read(&source.dir);
         let machine = match request.builder.builder {
             None => machine::gather(&world.env, &request.env),
-            Some(_) => Machine::default(),
+            Some(_) => machine::for_others(&world.env),
         };
         let handover = Handover::prepare(request, source, app_dir, &vcs, &machine)?;
         Ok(Self { vcs, machine, handover })

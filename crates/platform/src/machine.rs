@@ -2,11 +2,14 @@
 //! Never a credential of a registry of images.
 
 mod netrc;
+mod others;
 
 use crate::settings::{self, Environment};
 use sandbox::{Access, Mount};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+pub(crate) use others::for_others;
 
 /// Settings of the machine as a build room takes them.
 #[derive(Debug, Default, Clone)]
@@ -15,6 +18,10 @@ pub(crate) struct Machine {
     pub(crate) env: BTreeMap<String, String>,
     /// Files and folders that those variables and the configuration files name.
     pub(crate) mounts: Vec<Mount>,
+    /// What the user has set and the build is given, for people: names of variables and files.
+    given: Vec<String>,
+    /// Variables that the build is not given, for there is a password in them.
+    withheld: Vec<String>,
 }
 
 /// Variables that are handed over as they are: who may be asked, and whom to trust.
@@ -94,10 +101,32 @@ impl Machine {
                 || MIRRORS.contains(&name)
                 || (name.starts_with("PIP_") && !NOT_HANDED_OVER.contains(&name));
             if wanted && !value.is_empty() {
-                self.env.insert(name.to_owned(), value.to_owned());
-                self.paths_in(value);
+                self.give(name, value);
             }
         }
+    }
+
+    /// Hands a variable over, and what it names.
+    fn give(&mut self, name: &str, value: &str) {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self.given.push(name.to_owned());
+        self.paths_in(value);
+    }
+
+    /// What a user should know of it.
+    pub(crate) fn notices(&self) -> Vec<String> {
+        let given = match self.given.as_slice() {
+            [] => None,
+            [one] => Some(one.clone()),
+            [most @ .., last] => Some(format!("{} and {last}", most.join(", "))),
+        };
+        let given = given.map(|it| format!("the build is given this machine's {it}"));
+        let withheld = self.withheld.iter().map(|name| {
+            format!(
+                "{name} has a password in it, so the builder's programs are not given it; `-e {name}` does so"
+            )
+        });
+        given.into_iter().chain(withheld).collect()
     }
 
     fn trust_store(&mut self) {
@@ -134,6 +163,7 @@ impl Machine {
             if !file.is_file() {
                 continue;
             }
+            self.given.push(file.display().to_string());
             self.paths_in(&String::from_utf8_lossy(&contents));
             self.mounts.retain(|it| self::target(it) != target);
             self.mounts.push(Mount::File { target, contents, mode: 0o400 });
@@ -144,16 +174,15 @@ impl Machine {
     fn netrc(&mut self, env: &Environment) {
         let home = settings::path(env, "HOME");
         let named = settings::path(env, "NETRC").or_else(|| Some(home.as_ref()?.join(".netrc")));
-        let Some(text) = named.filter(|it| it.is_file()).and_then(|it| fs_err::read_to_string(it).ok())
-        else {
-            return;
-        };
+        let Some(file) = named.filter(|it| it.is_file()) else { return };
+        let Ok(text) = fs_err::read_to_string(&file) else { return };
         let docker = settings::path(env, "DOCKER_CONFIG").or_else(|| Some(home?.join(".docker")));
         let docker = docker.and_then(|it| fs_err::read_to_string(it.join("config.json")).ok());
         let indexes = self.settings_text();
         let kept = netrc::without_registries(&text, &docker.unwrap_or_default(), &indexes);
         if !kept.is_empty() {
             let target = Path::new(ROOM_HOME).join(".netrc");
+            self.given.push(file.display().to_string());
             self.mounts.push(Mount::File { target, contents: kept.into_bytes(), mode: 0o400 });
         }
     }

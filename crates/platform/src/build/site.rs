@@ -110,9 +110,10 @@ impl<'a> Site<'a> {
         &self.exec_env
     }
 
-    /// What a user should know of the network.
-    pub(super) fn notice(&self) -> Option<&'static str> {
-        self.room.reach.notice
+    /// What a user should know of the network, and of what the buildpacks are given.
+    pub(super) fn notices(&self) -> Vec<String> {
+        let network = self.room.reach.notice.map(str::to_owned);
+        network.into_iter().chain(self.given.machine.notices()).collect()
     }
 
     pub(super) fn catalogue(&self) -> &Catalogue {
