@@ -150,8 +150,7 @@ fn docker(
     names: &[ImageName],
     events: Events<'_>,
 ) -> Result<Option<Written>, OutputError> {
-    let host = engine_host(world);
-    let Some(engine) = oci::docker::Engine::connect(host.as_deref())? else { return Ok(None) };
+    let Some(engine) = world.engine()? else { return Ok(None) };
     let id = engine.load(&world.store, image, names, &mut |progress| {
         if let Sent::Sending { layers, of, bytes } = progress {
             events(Event::Sending { layers, of, bytes });

@@ -6,6 +6,7 @@ use crate::registries::{self, RegistriesError};
 use crate::settings::{self, Environment, Settings, SettingsError};
 use cnb::order::Order;
 use oci::Store;
+use oci::docker::{DockerError, Engine};
 use oci::registry::Client;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -25,6 +26,8 @@ pub struct World {
     pub order: Order,
     /// The client of registries, once one was asked.
     registries: OnceLock<Client>,
+    /// The Docker engine, once it has answered.
+    engine: OnceLock<Engine>,
     /// What rooms stand on, once it was asked.
     ground: OnceLock<Ground>,
 }
@@ -94,8 +97,8 @@ impl World {
         let order = fs_err::read_to_string(payload_dir.join("order.toml"))
             .map_err(|error| WorldError::Order(error.to_string()))?;
         let order = cnb::parse("order.toml", &order).map_err(|error| WorldError::Order(error.to_string()))?;
-        let (registries, ground) = (OnceLock::new(), OnceLock::new());
-        Ok(Self { store, settings, env, payload_dir, order, registries, ground })
+        let (registries, engine, ground) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Ok(Self { store, settings, env, payload_dir, order, registries, engine, ground })
     }
 
     /// The client of registries.
@@ -110,6 +113,19 @@ impl World {
         Ok(self.registries.get_or_init(|| made))
     }
 
+    /// The Docker engine, which says once what it is; none: nothing is named and nothing answers.
+    ///
+    /// # Errors
+    /// When the named one does not answer, or is no engine.
+    pub fn engine(&self) -> Result<Option<&Engine>, DockerError> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(Some(engine));
+        }
+        let host = settings::text(&self.env, "DOCKER_HOST");
+        let answered = Engine::connect(host.as_deref())?;
+        Ok(answered.map(|it| self.engine.get_or_init(|| it)))
+    }
+
     /// What rooms stand on here, tried out when it is first asked.
     ///
     /// # Errors
@@ -122,5 +138,25 @@ impl World {
                 Ok(self.ground.get_or_init(|| ground))
             }
         }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    #![allow(clippy::unwrap_used, reason = "these are tests")]
+
+    use super::*;
+
+    /// A world with nothing in it, in a folder.
+    pub(crate) fn empty(dir: &Path, env: &[(&str, &str)]) -> World {
+        for folder in ["payload/buildpacks", "payload/extensions"] {
+            fs_err::create_dir_all(dir.join(folder)).unwrap();
+        }
+        for file in ["payload/launcher", "payload/order.toml"] {
+            fs_err::write(dir.join(file), "").unwrap();
+        }
+        let payload = ("PACKLIGHT_PAYLOAD".into(), dir.join("payload").into());
+        let env = env.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        World::open(env.chain([payload]).collect(), Some(&dir.join("store"))).unwrap()
     }
 }

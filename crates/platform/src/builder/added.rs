@@ -326,11 +326,7 @@ mod tests {
             fs_err::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
             fs_err::write(folder.join(name), text).unwrap();
         }
-        fs_err::create_dir(dir.path().join("payload/extensions")).unwrap();
-        fs_err::write(dir.path().join("payload/launcher"), "").unwrap();
-        fs_err::write(dir.path().join("payload/order.toml"), "").unwrap();
-        let payload = ("PACKLIGHT_PAYLOAD".into(), dir.path().join("payload").into());
-        let world = World::open([payload].into(), Some(&dir.path().join("store"))).unwrap();
+        let world = crate::world::tests::empty(dir.path(), &[]);
 
         let package = crate::package::write(&folder, &dir.path().join("out")).unwrap();
         let with = |named: &Path| {

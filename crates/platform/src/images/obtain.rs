@@ -3,7 +3,6 @@
 use super::Source;
 use crate::base::LOCAL_REGISTRY;
 use crate::event::{Event, Events};
-use crate::settings;
 use crate::world::{World, WorldError};
 use oci::import::{self, ImportError, Wanted};
 use oci::registry::{Event as Moved, How};
@@ -201,9 +200,7 @@ impl Progress {
 
 /// An image of the engine; one that was taken before is not taken again.
 fn from_engine(world: &World, name: &ImageName) -> Result<Image, ImageError> {
-    let host = settings::text(&world.env, "DOCKER_HOST");
-    let engine = oci::docker::Engine::connect(host.as_deref())?;
-    let engine = engine.ok_or_else(|| ImageError::NoEngine(name.clone()))?;
+    let engine = world.engine()?.ok_or_else(|| ImageError::NoEngine(name.clone()))?;
     let id = engine.image_id(name)?.ok_or_else(|| ImageError::NotInEngine(name.clone()))?;
     let kept = local(&format!("engine/{}", id.hex()));
     if let Some(image) = world.store.image(&kept)? {
@@ -232,5 +229,36 @@ fn local(repository: &str) -> ImageName {
         repository: repository.to_owned(),
         tag: Some("latest".to_owned()),
         digest: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testing::server;
+
+    #[test]
+    fn an_engine_says_once_what_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (say, said) = std::sync::mpsc::channel();
+        let address = server::serve(move |asked| {
+            say.send(asked.path.clone()).unwrap();
+            match asked.path.as_str() {
+                "/version" => server::json(200, r#"{"Version":"1","ApiVersion":"1.41"}"#),
+                "/info" => server::json(200, "{}"),
+                _ => server::json(404, "{}"),
+            }
+        });
+        let host = format!("tcp://{address}");
+        let world = crate::world::tests::empty(dir.path(), &[("DOCKER_HOST", &host)]);
+        for name in ["builder", "run"] {
+            let source = Source::Engine(ImageName::parse(name, "docker.io").unwrap());
+            let error = obtain(&world, &source, PullPolicy::Always, &|_| ()).unwrap_err();
+            assert!(matches!(error, ImageError::NotInEngine(_)), "{error}");
+        }
+        let asked = said.try_iter().collect::<Vec<_>>();
+        assert_eq!(asked[..2], ["/version", "/info"]);
+        assert!(asked[2..].iter().all(|it| it.starts_with("/images/")), "{asked:?}");
+        assert_eq!(asked.len(), 4, "{asked:?}");
     }
 }
