@@ -148,14 +148,41 @@ pub(crate) fn ready(
     registry: Option<&str>,
     events: Events<'_>,
 ) -> Result<Builder, BuilderError> {
-    let builder = match &choice.builder {
+    match &choice.builder {
         Some(source) => {
             let asked = image::Asked { builder: source, choice, registry };
-            image::from_image(world, &asked, events)?
+            added::add(world, image::from_image(world, &asked, events)?, choice, events)
         }
-        None if choice.run_image.is_some() => return Err(BuilderError::RunImageAlone),
-        None if choice.foreign().is_some() => own::with_a_root(world, events)?,
-        None => own::own(world)?,
-    };
-    added::add(world, builder, choice, events)
+        None if choice.run_image.is_some() => Err(BuilderError::RunImageAlone),
+        None => {
+            // The user's words first: a wrong one must not be noticed only once a base was composed for nothing.
+            let builder = added::add(world, own::own(world)?, choice, events)?;
+            if choice.foreign().is_some() { own::with_a_root(world, builder, events) } else { Ok(builder) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testing::server;
+
+    #[test]
+    fn a_buildpack_that_is_not_there_is_noticed_before_anything_is_downloaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let (say, said) = std::sync::mpsc::channel();
+        let address = server::serve(move |asked| {
+            say.send(asked.path.clone()).unwrap();
+            server::json(404, "{}")
+        });
+        let mirror = format!("http://{address}/debian");
+        let env =
+            ["PACKLIGHT_DEBIAN_MIRROR", "PACKLIGHT_DEBIAN_SECURITY_MIRROR"].map(|it| (it, mirror.as_str()));
+        let world = crate::world::tests::empty(dir.path(), &env);
+        let added = Added::Url(format!("http://{address}/buildpack.tgz"));
+        let choice = Choice { buildpacks: vec![added], ..Choice::default() };
+        let error = ready(&world, &choice, None, &|_| ()).unwrap_err();
+        assert!(matches!(error, BuilderError::Added(AddedError::Download(_))), "{error:?}");
+        assert_eq!(said.try_iter().collect::<Vec<_>>(), ["/buildpack.tgz"]);
+    }
 }

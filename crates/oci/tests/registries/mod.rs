@@ -18,9 +18,9 @@ use oci::{
 use tempfile::TempDir;
 
 #[allow(unused_imports, reason = "each test program uses a part")]
-pub(crate) use testing::server;
-
 pub(crate) use proxy::{Fault, Proxy, Rule};
+#[allow(unused_imports, reason = "each test program uses a part")]
+pub(crate) use testing::server;
 
 /// A registry that is running until it is dropped.
 pub(crate) struct Registry {

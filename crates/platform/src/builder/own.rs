@@ -38,12 +38,16 @@ pub(super) fn own(world: &World) -> Result<Builder, CatalogueError> {
     })
 }
 
-/// The same for buildpacks of somebody else beside ours: their bin/detect may be a script, which needs a root to run in
-/// before anybody has said what the app needs.
-pub(super) fn with_a_root(world: &World, events: Events<'_>) -> Result<Builder, BuilderError> {
+/// The builder for buildpacks of somebody else beside ours: their bin/detect may be a script, which needs a root to run
+/// in before anybody has said what the app needs.
+pub(super) fn with_a_root(
+    world: &World,
+    builder: Builder,
+    events: Events<'_>,
+) -> Result<Builder, BuilderError> {
     let wanted = Wanted::of(&Plan::default(), &DebianPackages::default()).map_err(Box::new)?;
     let base = base::obtain(world, &wanted, None, events).map_err(Box::new)?;
-    Ok(Builder { trees: vec![base.build_tree, base.run_tree], ..own(world)? })
+    Ok(Builder { trees: vec![base.build_tree, base.run_tree], ..builder })
 }
 
 /// A buildpack that is not in the build image.
