@@ -1,6 +1,7 @@
 //! Our lifecycle in place of the reference's, under the same pack: how long the export of a large layer takes, the first
 //! time and when nothing has changed. The layer is kept in the cache as well, as an app's dependencies are.
 
+use std::cell::Cell;
 use std::process::Command;
 use std::time::Duration;
 
@@ -51,8 +52,12 @@ fn measure(_: &Ground) -> Result<()> {
 fn export(beside: &Beside, way: &Way<'_>) -> Result<Vec<Timing>> {
     let app = beside.app("exporter")?;
     let volume = format!("{}:/data:ro", beside.data(MEGABYTES)?.display());
-    let image = |lifecycle: &str| format!("{}bench/exported-{}-{lifecycle}", way.place, way.name);
-    let images = [image("ours"), image("reference")];
+    // A registry has the layers of a name that was there before, so each first export has a name of its own.
+    let turn = Cell::new(0);
+    let image = |lifecycle: &str| {
+        let turn = if way.flags.is_empty() { 0 } else { turn.get() };
+        format!("{}bench/exported-{}-{lifecycle}:{turn}", way.place, way.name)
+    };
     let build = |lifecycle: &str, more: &[&str]| {
         let builder = format!("test/builder:{lifecycle}");
         let flags = ["--builder", &builder, "--trust-builder", "--volume", &volume, "--env", "BP_DATA=/data"];
@@ -63,13 +68,17 @@ fn export(beside: &Beside, way: &Way<'_>) -> Result<Vec<Timing>> {
     };
     // The engine has the layer no more, and pack's cache neither.
     let first = |lifecycle: &str| {
-        output(Command::new("docker").args(["image", "rm", "--force"]).args(&images))?;
+        let images = [image("ours"), image("reference")];
+        output(Command::new("docker").args(["image", "rm", "--force"]).args(images))?;
         build(lifecycle, &["--clear-cache"])
     };
     let timings = interleaved(
         ROUNDS,
         vec![
-            Contestant::new("first export, our lifecycle", || first("ours")),
+            Contestant::new("first export, our lifecycle", || {
+                turn.set(turn.get() + 1);
+                first("ours")
+            }),
             Contestant::new("first export, the reference", || first("reference")),
             Contestant::new("second export, our lifecycle", || {
                 if way.flags.is_empty() {
@@ -81,6 +90,7 @@ fn export(beside: &Beside, way: &Way<'_>) -> Result<Vec<Timing>> {
             Contestant::new("second export, the reference", || build("reference", &[])),
         ],
     )?;
+    let images = [image("ours"), image("reference")];
     for image in images.iter().filter(|_| !way.flags.is_empty()) {
         output(Command::new("docker").args(["pull", "--quiet", image]))?;
     }
