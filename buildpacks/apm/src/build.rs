@@ -3,6 +3,7 @@
 use crate::agent_toml::{self, Agent, AgentToml};
 use crate::attach::python::{self, Room, Venv};
 use crate::attach::python_code;
+use crate::attach::python_found::{self, Found};
 use crate::attach::python_resolve::{Question, resolve};
 use crate::lock::{Pins, fragment};
 use crate::vendors::{Inventory, PythonAgent, PythonData, VENDORS, Vendor};
@@ -39,9 +40,10 @@ pub fn build(build: &Build) -> Result<Built, Failure> {
     let mut agents = Vec::new();
     for vendor in vendors(build)? {
         build.log.heading(format_args!("Agent: {}", vendor.id));
-        match (vendor.python, Venv::find(build)?) {
-            (Some(data), Some(venv)) => agents.extend(python_agent(build, vendor, data, &venv)?),
-            _ => build.log.step("no Python environment was left by an earlier buildpack: no agent"),
+        match (vendor.python, app(build)?) {
+            (Some(data), Found::App(venv)) => agents.extend(python_agent(build, vendor, data, &venv)?),
+            (_, Found::None(why)) => build.log.step(format_args!("no agent: {why}")),
+            (None, _) => build.log.step("no agent: this vendor has none for Python"),
         }
     }
     let mut built = Built::default();
@@ -49,6 +51,14 @@ pub fn build(build: &Build) -> Result<Built, Failure> {
         built.launch.labels.push(Label { key: LABEL.to_owned(), value: agents.join("; ") });
     }
     Ok(built)
+}
+
+/// The app's environment, whoever has made it.
+fn app(build: &Build) -> Result<Found, Failure> {
+    match Venv::of_packlight(build)? {
+        Some(venv) => Ok(Found::App(Box::new(venv))),
+        None => python_found::find(build),
+    }
 }
 
 /// What an agent's label says, for people: the agent, and what of the app it observes.
@@ -84,10 +94,15 @@ fn python_agent(
 ) -> Result<Option<String>, Failure> {
     let agent: PythonAgent = cnb_parse("python.toml", data.table)?;
     let inventory: Inventory = cnb_parse("inventory.toml", data.inventory)?;
-    let room = Room::new(build)?;
+    let room = Room::new(build, venv)?;
     let question = Question { venv, agent: &agent, inventory: &inventory, earlier: None, room: &room };
     let pins = pins(build, vendor, &question, data)?;
     tell(build, &pins);
+    if !venv.hooked && !pins.instrumented.is_empty() {
+        build
+            .log
+            .detail("woken through PYTHONPATH at launch: another buildpack has made the app's environment");
+    }
     lock::write_fragment(&build.layers, &fragment(vendor.id, &pins))?;
     if pins.instrumented.is_empty() {
         for name in [vendor.id, agent_toml::LAYER] {
@@ -100,6 +115,7 @@ fn python_agent(
         .part("pins", pins.digest().as_bytes())
         .part("table", data.table.as_bytes())
         .part("code", python_code::digest().as_bytes())
+        .part("hooked", venv.hooked.to_string().as_bytes())
         .part("launch", sha256(&fs::read(&program)?).as_bytes())
         .hex();
     let layer = build.layer(vendor.id, CACHED, |made: &Made| match made.digest == digest {

@@ -50,6 +50,31 @@ pub fn not_compiled(failure: &ToolFailure) -> UserError {
     .cure("Build without an agent: PACKLIGHT_AGENT=none.")
 }
 
+/// No pip can be run to bring uv.
+#[must_use]
+pub fn no_pip(python: &str) -> UserError {
+    UserError::new(
+        "the agent's packages cannot be had",
+        format!(
+            "No buildpack before this one has brought uv, and {python} has no pip that could fetch it, \
+             neither its own nor in ensurepip nor Debian's python3-pip-whl."
+        ),
+    )
+    .cure("Use a build image with pip, or a buildpack that brings uv.")
+    .cure("Or build without an agent: PACKLIGHT_AGENT=none.")
+}
+
+/// pip could not fetch uv.
+#[must_use]
+pub fn no_uv(failure: &ToolFailure) -> UserError {
+    UserError::new(
+        "uv, which chooses and installs the agent's packages, could not be fetched",
+        format!("{failure}:\n\n{}", failure.stderr.trim()),
+    )
+    .cure("Check that the package index that pip is configured with can be reached and has uv.")
+    .cure("Or build without an agent: PACKLIGHT_AGENT=none.")
+}
+
 /// A file of the buildpack itself is missing.
 #[must_use]
 pub fn incomplete(path: &str) -> UserError {

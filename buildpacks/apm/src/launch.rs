@@ -25,6 +25,8 @@ pub struct Launch<'a> {
     pub pid: u32,
     /// The agent's layer.
     pub layer: &'a Path,
+    /// What goes in front of PYTHONPATH, where the app's environment has no hook.
+    pub path: Option<&'a Path>,
     /// What the build wrote.
     pub agent: &'a AgentToml,
 }
@@ -54,6 +56,11 @@ pub fn answer(launch: &Launch) -> Answer {
         Signal::ALL.into_iter().map(|it| otel::exporter_variable(&plan, it)).collect();
     set.insert("PACKLIGHT_PYTHON_AGENT".to_owned(), launch.layer.join("python").display().to_string());
     set.insert("PACKLIGHT_AGENT_PID".to_owned(), launch.pid.to_string());
+    if let Some(path) = launch.path {
+        let old = launch.variables.get("PYTHONPATH").filter(|it| !it.is_empty());
+        let rest = old.map(|it| format!(":{it}")).unwrap_or_default();
+        set.insert("PYTHONPATH".to_owned(), format!("{}{rest}", path.display()));
+    }
     identify(launch, &mut set);
     lines.insert(0, format!("packlight: {}", line(launch.agent, &plan.to_string())));
     Answer { set, lines }
@@ -185,6 +192,7 @@ mod tests {
             processes: &processes,
             pid: 7,
             layer,
+            path: None,
             agent: &agent,
         })
     }
@@ -213,6 +221,29 @@ PACKLIGHT_PYTHON_AGENT = "/layers/packlight_apm/opentelemetry/python"
     #[test]
     fn without_a_destination_nothing_is_set_and_nothing_said() {
         assert_eq!(ask("/cnb/process/web", &[("OTEL_SERVICE_NAME", "x")]), Answer::default());
+    }
+
+    #[test]
+    fn without_a_hook_a_folder_goes_in_front_of_what_the_user_has() {
+        let agent = agent();
+        let with = |variables: &[(&str, &str)]| {
+            let console = [("OTEL_TRACES_EXPORTER", "console")];
+            let all = variables.iter().chain(&console);
+            let variables = all.map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+            let (started_as, layer) = ("/cnb/process/web", Path::new("/a"));
+            let path = Some(Path::new("/a/path/3.11"));
+            answer(&Launch {
+                variables: &variables,
+                started_as,
+                processes: &[],
+                pid: 7,
+                layer,
+                path,
+                agent: &agent,
+            })
+        };
+        assert_eq!(with(&[]).set["PYTHONPATH"], "/a/path/3.11");
+        assert_eq!(with(&[("PYTHONPATH", "/x:/y")]).set["PYTHONPATH"], "/a/path/3.11:/x:/y");
     }
 
     #[test]

@@ -27,6 +27,8 @@ impl Room {
         fs_err::write(room.at("platform/env/BP_OCI_TITLE"), "my-app").unwrap();
         python(&["-m", "venv", "--without-pip", room.at("venv").to_str().unwrap()]);
         let lib = fs_err::read_dir(room.at("venv/lib")).unwrap().next().unwrap().unwrap().path();
+        // As packlight/python leaves it.
+        fs_err::write(lib.join("site-packages/_packlight_hook.py"), "").unwrap();
         for name in installed {
             let info = lib.join(format!("site-packages/{name}.dist-info"));
             fs_err::create_dir_all(&info).unwrap();
@@ -106,6 +108,119 @@ fn uv() -> &'static Path {
         }
         venv.join("bin")
     })
+}
+
+/// A layer of another buildpack, for launch alone, as its own build would not show it to a later one.
+fn other_layer(room: &Room, name: &str, env: &[(&str, &str)]) -> PathBuf {
+    let layer = room.at("others").join(name);
+    fs_err::create_dir_all(layer.join("env.launch")).unwrap();
+    fs_err::write(layer.with_extension("toml"), "[types]\nlaunch = true\n").unwrap();
+    for (file, value) in env {
+        fs_err::write(layer.join("env.launch").join(file), value).unwrap();
+    }
+    layer
+}
+
+/// The agent's build after other buildpacks: nothing in the environment, no uv, all layers side by side.
+fn build_beside_others(room: &Room) -> String {
+    let root = room.at("all");
+    fs_err::create_dir_all(&root).unwrap();
+    fs_err::rename(room.at("others"), root.join("other_python")).unwrap();
+    fs_err::create_dir_all(root.join("packlight_apm")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_buildpack-apm"));
+    command.arg0("build").current_dir(room.at("app")).env_remove("VIRTUAL_ENV").env("PATH", "/usr/bin:/bin");
+    let dirs = [("BUILDPACK_DIR", "buildpack"), ("PLATFORM_DIR", "platform"), ("BP_PLAN_PATH", "plan.toml")];
+    for (name, place) in dirs {
+        command.env(format!("CNB_{name}"), room.at(place));
+    }
+    let out = command.env("CNB_LAYERS_DIR", root.join("packlight_apm")).output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert!(out.status.success(), "{text}{}", String::from_utf8_lossy(&out.stderr));
+    text
+}
+
+/// What the app says when it is started with these variables, its agent woken through PYTHONPATH and writing to the console.
+fn started(room: &Room, python: &Path, env: &[(&str, String)]) -> String {
+    let layer = room.at("all/packlight_apm/opentelemetry");
+    let folder = fs_err::read_dir(layer.join("path")).unwrap().next().unwrap().unwrap().path();
+    let beside: Vec<_> = fs_err::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(beside, ["sitecustomize.py"], "whatever lies beside it shadows the app's");
+    let rest = env.iter().find(|it| it.0 == "PYTHONPATH").map(|it| format!(":{}", it.1)).unwrap_or_default();
+    // The process that the launcher became is this command's: it is told by `exec`.
+    let app = "import flask, sys\nprint(flask.__version__, 'opentelemetry.sdk' in sys.modules, sys.path[1:2])\n\
+               app = flask.Flask('a')\n@app.get('/')\ndef hello(): return 'hello'\nprint(app.test_client().get('/').text)";
+    fs_err::write(room.at("app/main.py"), app).unwrap();
+    let script = format!("PACKLIGHT_AGENT_PID=$$ exec '{}' main.py", python.display());
+    let out = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(room.at("app"))
+        .envs(env.iter().map(|(name, value)| (name, value)))
+        .env("PYTHONPATH", format!("{}{rest}", folder.display()))
+        .env("PACKLIGHT_PYTHON_AGENT", layer.join("python"))
+        .envs([
+            ("OTEL_TRACES_EXPORTER", "console"),
+            ("OTEL_METRICS_EXPORTER", "none"),
+            ("OTEL_LOGS_EXPORTER", "none"),
+        ])
+        .output()
+        .unwrap();
+    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+}
+
+#[test]
+fn an_app_whose_packages_another_buildpack_put_on_pythonpath_gets_an_agent_and_is_not_changed() {
+    // As Paketo's pip-install does it: a folder of a layer for launch, named by PYTHONPATH.
+    let room = Room::new(&[]);
+    let layer = other_layer(&room, "packages", &[("PYTHONPATH.delim", ":")]);
+    let site = layer.join("lib/site-packages");
+    python(&[
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--target",
+        site.to_str().unwrap(),
+        "flask==3.0.3",
+        "werkzeug==3.0.4",
+    ]);
+    fs_err::write(site.join("sitecustomize.py"), "print('the app has its own')\n").unwrap();
+    let moved = room.at("all/other_python/packages/lib/site-packages").display().to_string();
+    fs_err::write(layer.join("env.launch/PYTHONPATH.prepend"), &moved).unwrap();
+    let log = build_beside_others(&room);
+    assert!(log.contains("with /usr/bin/python3's pip"), "{log}");
+    assert!(log.contains("for flask 3.0.3, urllib, sqlite3"), "{log}");
+    assert!(log.contains("woken through PYTHONPATH at launch"), "{log}");
+    let said = started(&room, Path::new("/usr/bin/python3"), &[("PYTHONPATH", moved.clone())]);
+    assert!(said.starts_with("the app has its own\n"), "{said}");
+    assert!(said.contains(&format!("\n3.0.3 True ['{moved}']\n")), "{said}");
+    assert!(said.contains("\nhello\n"), "{said}");
+    assert!(said.contains("GET /"), "a span: {said}");
+}
+
+#[test]
+fn an_app_in_another_buildpacks_virtual_environment_gets_an_agent() {
+    // As Heroku does it: a virtual environment in a layer, with its bin in the path.
+    let room = Room::new(&[]);
+    let venv = room.at("all/other_python/venv").display().to_string();
+    let layer = other_layer(&room, "venv", &[("VIRTUAL_ENV", &venv)]);
+    python(&["-m", "venv", layer.to_str().unwrap()]);
+    let inner = layer.join("bin/python");
+    python(&["-m", "pip", "--python", inner.to_str().unwrap(), "install", "-q", "flask==3.1.3"]);
+    let log = build_beside_others(&room);
+    assert!(log.contains(&format!("with {venv}/bin/python's pip")), "{log}");
+    assert!(log.contains("for flask 3.1.3, urllib, sqlite3"), "{log}");
+    let said = started(&room, &Path::new(&venv).join("bin/python"), &[]);
+    assert!(said.contains("3.1.3 True") && said.contains("hello") && said.contains("GET /"), "{said}");
+}
+
+#[test]
+fn an_app_that_is_not_python_gets_no_agent_whatever_the_build_image_has() {
+    let room = Room::new(&[]);
+    let layer = other_layer(&room, "java", &[("JAVA_HOME", "/x")]);
+    fs_err::create_dir_all(layer.join("bin")).unwrap();
+    let log = build_beside_others(&room);
+    assert!(log.contains("no agent: the app is not written in Python"), "{log}");
+    assert!(!room.at("all/packlight_apm/opentelemetry").exists());
 }
 
 #[test]

@@ -19,7 +19,6 @@ pub(crate) struct Inventory {
     /// Where standalone builds are when the user names no mirror.
     #[serde(default)]
     mirror: String,
-    uv: Option<Uv>,
     #[serde(default)]
     pub(crate) debian: Vec<Debian>,
     #[serde(default)]
@@ -27,16 +26,6 @@ pub(crate) struct Inventory {
     /// The user's own builds: where one of them fits, none of ours is taken.
     #[serde(skip)]
     pub(crate) preferred: Vec<Standalone>,
-}
-
-/// The wheel of the installer.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Uv {
-    pub(crate) version: String,
-    /// The wheel's platform tag.
-    pub(crate) platform: String,
-    pub(crate) sha256: String,
 }
 
 /// A Python that a Debian release maintains.
@@ -61,11 +50,6 @@ pub(crate) struct Standalone {
 }
 
 impl Inventory {
-    /// The installer.
-    pub(crate) fn uv(&self) -> Result<&Uv, Failure> {
-        self.uv.as_ref().ok_or(Failure::NotGiven("[uv] table in inventory.toml"))
-    }
-
     /// Where standalone builds are: the user's mirror, else this release's.
     pub(crate) fn mirror<'a>(&'a self, context: &'a Context) -> &'a str {
         let own = context.var(MIRROR_VARIABLE).filter(|it| !it.is_empty());
@@ -105,9 +89,6 @@ mod tests {
     #[test]
     fn the_shipped_inventory_is_complete() {
         let own = parse("inventory.toml", OWN).unwrap();
-        let uv = own.uv.unwrap();
-        assert_eq!(uv.sha256.len(), 64);
-        assert!(uv.platform.starts_with("musllinux"), "a dynamic uv does not run on every base");
         assert_eq!(own.debian[0].python, "3.13");
         for it in own.debian.iter().map(|it| &it.python).chain(own.standalone.iter().map(|it| &it.version)) {
             assert!(numbers(it).is_some(), "{it}");

@@ -92,7 +92,7 @@ fn build(build: &Build) -> Result<Built, Failure> {
     let listed = resolve::listed(build, source, pyproject.as_ref())?;
     let start = start::find(build, &listed, &interpreter, &python.minor)?;
     start.log(build);
-    let mut installer = uv::Installer::open(build, inventory.uv()?, debian)?;
+    let mut installer = uv::Installer::open(build, debian)?;
     installer.adopt(&listed.requirements);
 
     let traces = traces::Traces::before(&build.app, &listed)?;

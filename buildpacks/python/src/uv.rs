@@ -1,14 +1,13 @@
 //! The installer: a layer that holds uv, and the one place that runs it and pip.
 
 use crate::errors;
-use crate::inventory::Uv;
 use crate::requirements::Requirements;
 use buildpack::pip::secrets_in;
 use buildpack::uv::{Choice, Config};
-use buildpack::{Build, Decision, Environment, Failure, LayerTypes, Tool, ToolFailure};
+use buildpack::uv_wheel::{self, NotInstalled};
+use buildpack::{Build, Decision, Failure, LayerTypes, Tool, ToolFailure};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 const BUILD_AND_CACHE: LayerTypes = LayerTypes { build: true, launch: false, cache: true };
@@ -51,8 +50,8 @@ fn of_debian(build: &Build, path: &str) -> PathBuf {
 
 impl<'a> Installer<'a> {
     /// Opens the layers `uv` and `uv-cache`, and installs uv where it is not there yet.
-    pub(crate) fn open(build: &'a Build, wanted: &Uv, python: PathBuf) -> Result<Self, Failure> {
-        let version = wanted.version.clone();
+    pub(crate) fn open(build: &'a Build, python: PathBuf) -> Result<Self, Failure> {
+        let version = uv_wheel::VERSION.to_owned();
         let layer = build.layer("uv", BUILD_AND_CACHE, |old: &UvLayer| match old.version == version {
             true => Decision::Keep,
             false => Decision::Recreate(format!("uv {} becomes {version}", old.version)),
@@ -67,8 +66,8 @@ impl<'a> Installer<'a> {
             config: Config::of(build)?,
         };
         if layer.is_empty() {
-            let text = format!("Installing uv {} with Debian's pip", wanted.version);
-            build.log.timed(text, || this.install(wanted, &layer.path))?;
+            let text = format!("Installing uv {version} with Debian's pip");
+            build.log.timed(text, || this.install(&layer.path))?;
         }
         layer.finish(&UvLayer { version })?;
         let left_out = &this.config.left_out;
@@ -104,50 +103,16 @@ impl<'a> Installer<'a> {
         &self.config.choice
     }
 
-    /// pip installs uv: so it comes through the user's own index, mirror, proxy and certificates.
-    fn install(&self, wanted: &Uv, layer: &Path) -> Result<(), Failure> {
-        let requirements = layer.join("requirements.txt");
-        fs::write(&requirements, format!("uv=={} --hash=sha256:{}\n", wanted.version, wanted.sha256))?;
-        let pip = self.pip()?;
-        pip.args(["install", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile"])
-            .args(["--platform", &wanted.platform, "--implementation", "py", "--target"])
-            .args([layer.join("installed").as_os_str(), OsStr::new("-r"), requirements.as_os_str()])
-            .run(&self.build.log)
-            .map_err(|failure| crate::explain::pip_failed(&wanted.version, &failure))?;
-        fs::create_dir_all(layer.join("bin"))?;
-        fs::rename(layer.join("installed/bin/uv"), layer.join("bin/uv"))?;
-        fs::remove_dir_all(layer.join("installed"))?;
-        Ok(fs::remove_file(&requirements)?)
-    }
-
-    fn pip(&self) -> Result<Tool, Failure> {
-        let wheel = find_wheel(&of_debian(self.build, WHEELS))?;
-        let env = self.pip_env();
-        Ok(Tool::new(&self.python, &env).args([wheel.join("pip")]).secrets(self.config.secrets.clone()))
-    }
-
-    /// The user's environment, without what would make pip install elsewhere.
-    fn pip_env(&self) -> Environment {
-        let mut env = self.build.env.clone();
-        for name in [
-            "PIP_TARGET",
-            "PIP_PREFIX",
-            "PIP_ROOT",
-            "PIP_REQUIREMENT",
-            "PIP_NO_BINARY",
-            "PYTHONPATH",
-            "PYTHONHOME",
-        ] {
-            env.remove(OsStr::new(name));
+    fn install(&self, layer: &Path) -> Result<(), Failure> {
+        let pip = find_wheel(&of_debian(self.build, WHEELS))?.join("pip");
+        let around = (&self.build.env, self.config.secrets.as_slice());
+        match uv_wheel::install(&self.python, &[pip.as_os_str()], around, layer, &self.build.log) {
+            Ok(_) => Ok(()),
+            Err(NotInstalled::Pip(failure)) => {
+                Err(crate::explain::pip_failed(uv_wheel::VERSION, &failure).into())
+            }
+            Err(NotInstalled::Other(failure)) => Err(failure),
         }
-        // Variables and not the absence of them: they overrule a configuration file too.
-        for (name, value) in
-            [("PIP_USER", "0"), ("PIP_REQUIRE_VIRTUALENV", "0"), ("PIP_ROOT_USER_ACTION", "ignore")]
-        {
-            env.insert(name.into(), value.into());
-        }
-        env.insert("PIP_DISABLE_PIP_VERSION_CHECK".into(), "1".into());
-        env
     }
 
     /// `uv pip <verb>` with all that pip is configured with.

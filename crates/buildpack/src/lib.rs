@@ -2,8 +2,8 @@
 //! It knows no vendor, has no network code, and is not the lifecycle that runs buildpacks.
 //! Open [`program`] next: what a buildpack is, and the one place that reads the environment and prints.
 //!
-//! Of languages it knows one thing that two buildpacks must do alike: what uv is told ([`mod@uv`]) of what pip is
-//! configured with ([`pip`]).
+//! Of languages it knows one thing that two buildpacks must do alike: how uv comes ([`uv_wheel`]) and what it
+//! is told ([`mod@uv`]) of what pip is configured with ([`pip`]).
 //!
 //! A buildpack's `main.rs` is two functions and one line:
 //!
@@ -27,6 +27,7 @@ pub mod atomic;
 pub mod context;
 pub mod digest;
 pub mod error;
+pub mod launch_env;
 pub mod layer;
 pub mod lock;
 pub mod log;
@@ -36,6 +37,7 @@ pub mod program;
 pub mod sbom;
 pub mod tool;
 pub mod uv;
+pub mod uv_wheel;
 
 pub use cnb::env::Environment;
 pub use cnb::launch::{Command, Label, LaunchToml, Process, Slice};

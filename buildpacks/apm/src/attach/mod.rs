@@ -3,4 +3,6 @@
 pub mod python;
 mod python_app;
 pub mod python_code;
+pub(crate) mod python_found;
+mod python_pip;
 pub mod python_resolve;

@@ -5,10 +5,11 @@
 //! <layer>/site-packages/  packages that the app lacks; put at the end of the app's path
 //! <layer>/manifest.json   which module is instrumented by what
 //! <layer>/exec.d/         the launch program
+//! <layer>/path/<3.13>/    where the app's environment has no hook: goes in front of PYTHONPATH when the agent wakes
 //! ```
 
-use crate::attach::python_code;
 use crate::attach::python_resolve::Question;
+use crate::attach::{python_code, python_pip};
 use crate::errors;
 use crate::lock::Pins;
 use crate::vendors::{Library, PythonAgent};
@@ -16,27 +17,32 @@ use buildpack::uv::Config;
 use buildpack::{Build, Context, Environment, Failure, Tool, ToolFailure};
 use fs_err as fs;
 use serde_json::json;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// The app's virtual environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The app's environment: an interpreter and the packages that it finds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Venv {
-    /// Where it is.
-    pub path: PathBuf,
+    /// The interpreter.
+    pub python: PathBuf,
     /// `3.13`.
     pub minor: String,
     /// Normalised names and versions of what is installed.
     pub installed: BTreeMap<String, String>,
+    /// Whether packlight/python has left its hook.
+    pub hooked: bool,
+    /// What the interpreter needs to start, such as where its libraries are.
+    pub env: Environment,
 }
 
 impl Venv {
-    /// The environment that `VIRTUAL_ENV` names; `None` when there is none.
+    /// The environment that packlight/python has made; `None` when another one has, or nobody.
     ///
     /// # Errors
     /// When its directories cannot be read.
-    pub fn find(context: &Context) -> Result<Option<Self>, Failure> {
+    pub fn of_packlight(context: &Context) -> Result<Option<Self>, Failure> {
         let Some(path) = context.var("VIRTUAL_ENV").map(PathBuf::from) else { return Ok(None) };
         let Some(minor) =
             names(&path.join("lib"))?.iter().find_map(|it| it.strip_prefix("python3.").map(str::to_owned))
@@ -45,14 +51,14 @@ impl Venv {
         };
         let minor = format!("3.{minor}");
         let site = path.join(format!("lib/python{minor}/site-packages"));
+        if !site.join(HOOK).is_file() {
+            return Ok(None);
+        }
         let installed = names(&site)?.iter().filter_map(|it| distribution(it)).collect();
-        Ok(Some(Self { path, minor, installed }))
-    }
-
-    /// Its interpreter.
-    #[must_use]
-    pub fn python(&self) -> PathBuf {
-        self.path.join("bin/python")
+        // Where the interpreter's libraries are, when they are in a layer.
+        let libraries = context.env.get_key_value(OsStr::new(LIBRARIES));
+        let env = libraries.into_iter().map(|(name, it)| (name.clone(), it.clone())).collect();
+        Ok(Some(Self { python: path.join("bin/python"), minor, installed, hooked: true, env }))
     }
 
     /// The version of the first of these distributions that is installed.
@@ -70,10 +76,22 @@ impl Venv {
     }
 }
 
-/// `flask-3.1.2.dist-info`: the name and the version, without reading a file.
+/// Where in the layer the folder for PYTHONPATH is.
+pub const PATH_DIR: &str = "path";
+/// What packlight/python leaves in the app's environment.
+pub(crate) const HOOK: &str = "_packlight_hook.py";
+const LIBRARIES: &str = "LD_LIBRARY_PATH";
+
+/// `flask-3.1.2.dist-info`, or `flask-3.1.2-py3.11.egg-info` of older installers: the name and the version, without reading a file.
 /// <https://packaging.python.org/en/latest/specifications/recording-installed-packages/>
-fn distribution(directory: &str) -> Option<(String, String)> {
-    let (name, version) = directory.strip_suffix(".dist-info")?.rsplit_once('-')?;
+pub(crate) fn distribution(directory: &str) -> Option<(String, String)> {
+    let (name, version) = match directory.strip_suffix(".dist-info") {
+        Some(both) => both.rsplit_once('-')?,
+        None => {
+            let (name, rest) = directory.strip_suffix(".egg-info")?.split_once('-')?;
+            (name, rest.split("-py").next()?)
+        }
+    };
     Some((normalised(name), version.to_owned()))
 }
 
@@ -92,7 +110,7 @@ pub fn normalised(name: &str) -> String {
 }
 
 /// Names in a directory, sorted; none when it is not there.
-fn names(dir: &Path) -> Result<Vec<String>, Failure> {
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>, Failure> {
     if !dir.is_dir() {
         return Ok(Vec::new());
     }
@@ -125,6 +143,9 @@ pub fn fill(
     }
     tidy(&site)?;
     python_code::write(&layer.join("python"))?;
+    if !venv.hooked {
+        python_code::write_path(&layer.join(PATH_DIR).join(&venv.minor))?;
+    }
     compile(build, venv, layer)?;
     let manifest = manifest(venv, agent, vendor, pins);
     Ok(fs::write(layer.join("manifest.json"), format!("{manifest:#}\n"))?)
@@ -139,7 +160,7 @@ fn install(build: &Build, (venv, room): (&Venv, &Room), pins: &Pins, site: &Path
     let tool = uv_pip(build, room, "install")?
         .args(["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--python"])
         .args([
-            venv.python().as_os_str(),
+            venv.python.as_os_str(),
             OsStr::new("--target"),
             site.as_os_str(),
             OsStr::new("-r"),
@@ -165,11 +186,7 @@ fn tidy(site: &Path) -> Result<(), Failure> {
 /// Bytecode without times in it, so that it is still good after export and the same on every machine; one process
 /// in one order, because what a process has compiled before shows in the bytes.
 fn compile(build: &Build, venv: &Venv, layer: &Path) -> Result<(), Failure> {
-    // Where the interpreter's libraries are, when they are in a layer.
-    let libraries = OsStr::new("LD_LIBRARY_PATH");
-    let env =
-        build.env.get_key_value(libraries).into_iter().map(|(name, it)| (name.clone(), it.clone())).collect();
-    let tool = Tool::new(venv.python(), &env)
+    let tool = Tool::new(&venv.python, &venv.env)
         .env("PYTHONHASHSEED", "0")
         .env("LC_ALL", "C.UTF-8")
         .args(["-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"])
@@ -189,43 +206,56 @@ fn manifest(venv: &Venv, agent: &PythonAgent, vendor: &str, pins: &Pins) -> serd
     json!({"schema": 1, "agent": vendor, "version": pins.version, "defaults": agent.defaults, "instrumentations": rows})
 }
 
-/// `uv pip <verb>` with the uv of the path and where pip is configured to find packages. It runs where no `pyproject.toml` is: the app's
-/// own `[tool.uv]` is about the app's packages.
+/// `uv pip <verb>` where pip is configured to find packages. It runs where no `pyproject.toml` is: the app's own
+/// `[tool.uv]` is about the app's packages.
 pub(crate) fn uv_pip(build: &Build, room: &Room, verb: &str) -> Result<Tool, Failure> {
-    let tool = Config::of(build)?.pip(&program("uv", &build.env), &build.env, verb);
-    Ok(tool.env("UV_CACHE_DIR", room.0.join("cache")).in_dir(&build.layers))
+    let tool = Config::of(build)?.pip(room.uv(build)?, &build.env, verb);
+    let tool = tool.env("UV_CACHE_DIR", room.path.join("cache")).in_dir(&build.layers);
+    // uv starts the interpreter to ask what it is.
+    let libraries = room.env.get(OsStr::new(LIBRARIES));
+    Ok(libraries.into_iter().fold(tool, |tool, it| tool.env(LIBRARIES, it)))
 }
 
-/// `env` is the tool's, so the path is searched here.
-fn program(name: &str, env: &Environment) -> PathBuf {
-    let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|it| it.join(name))
-        .find(|it| it.is_file())
-        .unwrap_or_else(|| name.into())
-}
-
-/// A temporary directory, removed at the end.
+/// A temporary directory, removed at the end, and what is in it for as long as the agent is chosen and installed.
 #[derive(Debug)]
-pub struct Room(PathBuf);
+pub struct Room {
+    path: PathBuf,
+    python: PathBuf,
+    env: Environment,
+    uv: OnceCell<PathBuf>,
+}
 
 impl Room {
     /// An empty one.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn new(build: &Build) -> Result<Self, Failure> {
+    pub fn new(build: &Build, venv: &Venv) -> Result<Self, Failure> {
         let path = build.layers.join(format!(".packlight-apm-{}", std::process::id()));
         fs::create_dir_all(&path)?;
-        Ok(Self(path))
+        Ok(Self { path, python: venv.python.clone(), env: venv.env.clone(), uv: OnceCell::new() })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// The uv of the path, else one that the interpreter's pip brings.
+    fn uv(&self, build: &Build) -> Result<&Path, Failure> {
+        if let Some(uv) = self.uv.get() {
+            return Ok(uv);
+        }
+        let path = build.env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+        let there = std::env::split_paths(&path).map(|it| it.join("uv")).find(|it| it.is_file());
+        let uv = match there {
+            Some(uv) => uv,
+            None => python_pip::install_uv(build, (&self.python, &self.env), &self.path.join("uv"))?,
+        };
+        Ok(self.uv.get_or_init(|| uv))
     }
 
     pub(crate) fn file(&self, name: &str, text: &str) -> Result<PathBuf, Failure> {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         fs::write(&path, text)?;
         Ok(path)
     }
@@ -234,7 +264,7 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         // What is left behind is no layer and harms nobody.
-        drop(fs::remove_dir_all(&self.0));
+        drop(fs::remove_dir_all(&self.path));
     }
 }
 
@@ -263,6 +293,7 @@ mod tests {
             Some(("ruamel-yaml-clib".into(), "0.2.8".into()))
         );
         assert_eq!(distribution("Flask-3.1.2.dist-info"), Some(("flask".into(), "3.1.2".into())));
+        assert_eq!(distribution("PyYAML-5.4.1-py3.11.egg-info"), Some(("pyyaml".into(), "5.4.1".into())));
         assert_eq!(distribution("flask"), None);
     }
 }

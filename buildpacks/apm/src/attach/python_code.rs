@@ -31,10 +31,26 @@ pub const FILES: &[(&str, &str)] = code![
     "packlight_start.py",
 ];
 
+/// What is loaded by its place in front of PYTHONPATH, where the app's environment has no hook.
+const SITE: (&str, &str) = ("sitecustomize.py", include_str!("../../python/path/sitecustomize.py"));
+
+/// Writes that file into `dir`, and nothing else: what lies beside it would shadow the app's packages.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_path(dir: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(dir)?;
+    Ok(fs::write(dir.join(SITE.0), SITE.1)?)
+}
+
 /// A digest of the code.
 #[must_use]
 pub fn digest() -> String {
-    FILES.iter().fold(Digest::new(), |digest, (name, text)| digest.part(name, text.as_bytes())).hex()
+    FILES
+        .iter()
+        .chain([&SITE])
+        .fold(Digest::new(), |digest, (name, text)| digest.part(name, text.as_bytes()))
+        .hex()
 }
 
 /// Writes the code under `dir`, which is part of a layer that is being made.

@@ -193,7 +193,7 @@ impl Resolver<'_> {
     fn compile(&self, files: &Files, age: Age) -> Result<Result<String, ToolFailure>, Failure> {
         let mut tool = uv_pip(self.build, self.room, "compile")?
             .args(["--quiet", "--no-header", "--format", "pylock.toml", "--only-binary", ":all:"])
-            .args([OsStr::new("--python"), self.question.venv.python().as_os_str()])
+            .args([OsStr::new("--python"), self.question.venv.python.as_os_str()])
             .args([OsStr::new("--constraint"), files.constraints.as_os_str()])
             .args([OsStr::new("--override"), files.overrides.as_os_str(), files.requirements.as_os_str()]);
         if age == Age::AWeek {
@@ -402,9 +402,9 @@ mod tests {
     #[test]
     fn an_app_with_an_old_opentelemetry_gets_no_agent_and_the_reason() {
         let venv = |version: &str| Venv {
-            path: "/v".into(),
             minor: "3.11".into(),
             installed: BTreeMap::from([("opentelemetry-api".to_owned(), version.to_owned())]),
+            ..Venv::default()
         };
         assert_eq!(
             too_old(&venv("1.15.0")).unwrap(),

@@ -3,9 +3,10 @@
 //! Whatever goes wrong here is one line on stderr; the app starts in any case.
 
 use buildpack_apm::agent_toml::{self, AgentToml};
+use buildpack_apm::attach::python::PATH_DIR;
 use buildpack_apm::launch::{Launch, PROCESS_DIR, answer, toml_of};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -26,6 +27,11 @@ fn processes() -> Vec<String> {
     entries.flatten().filter_map(|it| it.file_name().into_string().ok()).collect()
 }
 
+/// What goes in front of PYTHONPATH: the one folder in the layer's `path`, where there is one.
+fn path_of(layer: &Path) -> Option<PathBuf> {
+    Some(fs_err::read_dir(layer.join(PATH_DIR)).ok()?.next()?.ok()?.path())
+}
+
 fn run() -> Result<Vec<String>, std::io::Error> {
     // <layers>/<buildpack>/<agent>/exec.d/<this program>
     let exe = fs_err::read_link("/proc/self/exe")?;
@@ -44,6 +50,7 @@ fn run() -> Result<Vec<String>, std::io::Error> {
         processes: &processes(),
         pid,
         layer,
+        path: path_of(layer).as_deref(),
         agent: &agent,
     });
     if !answer.set.is_empty() {
