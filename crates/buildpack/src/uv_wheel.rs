@@ -53,7 +53,7 @@ pub fn install(
 ) -> Result<PathBuf, NotInstalled> {
     let (requirements, installed) = (into.join("requirements.txt"), into.join("installed"));
     fs::create_dir_all(into.join("bin"))?;
-    fs::write(&requirements, format!("uv=={VERSION} --hash=sha256:{SHA256}\n"))?;
+    crate::atomic::write(&requirements, format!("uv=={VERSION} --hash=sha256:{SHA256}\n").as_bytes())?;
     Tool::new(python, &of_pip(env))
         .args(pip)
         .args(["install", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile"])
