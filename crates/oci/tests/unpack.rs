@@ -106,7 +106,7 @@ fn no_tar_writes_links_or_changes_modes_outside() {
         ("chmod later through link", |out| Tar::default().dir("l/", 0o777).symlink("l", out)),
     ];
     for (what, make) in attacks {
-        for whiteouts in [Whiteouts::Keep, Whiteouts::Apply, Whiteouts::Overlay] {
+        for whiteouts in [Whiteouts::Keep, Whiteouts::Overlay] {
             let target = target();
             // Whether it is an error or ends up inside does not matter here.
             let result = make(&outside(&target)).unpack(&target.into, whiteouts);
@@ -126,11 +126,9 @@ fn no_whiteout_removes_anything_outside() {
         |_| Tar::default().file("../../outside/.wh.secret", ""),
     ];
     for make in attacks {
-        for whiteouts in [Whiteouts::Apply, Whiteouts::Overlay] {
-            let target = target();
-            let _ = make(target.outside.to_str().unwrap()).unpack(&target.into, whiteouts);
-            target.assert_outside_is_untouched();
-        }
+        let target = target();
+        let _ = make(target.outside.to_str().unwrap()).unpack(&target.into, Whiteouts::Overlay);
+        target.assert_outside_is_untouched();
     }
 }
 
@@ -222,7 +220,7 @@ fn root_keeps_the_owners_and_others_do_not_need_them() {
 }
 
 #[test]
-fn whiteouts_are_kept_applied_or_made_the_overlays() {
+fn whiteouts_are_kept_or_made_the_overlays() {
     let tar = || {
         Tar::default()
             .file("a/.wh.gone", "")
@@ -239,12 +237,6 @@ fn whiteouts_are_kept_applied_or_made_the_overlays() {
     let kept = place.tree("kept", &below);
     tar().unpack(&kept, Whiteouts::Keep).unwrap();
     assert!(exists(&kept, "a/.wh.gone") && exists(&kept, "a/gone") && exists(&kept, "b/.wh..wh..opq"));
-
-    let applied = place.tree("applied", &below);
-    tar().unpack(&applied, Whiteouts::Apply).unwrap();
-    assert!(!exists(&applied, "a/gone") && exists(&applied, "a/stays") && !exists(&applied, "b/old"));
-    assert!(exists(&applied, "b/mine-before") && exists(&applied, "b/mine-after"));
-    assert!(!exists(&applied, "a/.wh.gone") && !exists(&applied, "b/.wh..wh..opq"));
 
     let overlay = place.path("overlay");
     tar().unpack(&overlay, Whiteouts::Overlay).unwrap();

@@ -12,7 +12,7 @@ mod entries;
 mod part;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     io::{self, Read},
     os::{
@@ -36,7 +36,7 @@ pub(crate) use compression::decompressed;
 pub(crate) use entries::each_entry;
 pub use part::{PartError, layer_tar, unpack_part};
 
-use at::{clean, in_root, make_gone, make_opaque, names_in, open_directory, remove, set_link_meta, set_meta};
+use at::{clean, in_root, make_gone, make_opaque, open_directory, remove, set_link_meta, set_meta};
 
 /// Whose the unpacked files are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +53,6 @@ pub enum Ids {
 pub enum Whiteouts {
     /// They stay files named `.wh.<name>`.
     Keep,
-    /// What they name is removed, as far as it is not of this tar itself.
-    Apply,
     /// They become the overlay file system's own: devices 0:0, or where there can be none empty files with an attribute,
     /// and an attribute on opaque directories.
     Overlay,
@@ -126,7 +124,6 @@ pub fn unpack_beneath(
         rules,
         parent: None,
         dirs: BTreeMap::new(),
-        own: HashSet::new(),
     };
     let broken = |source| UnpackError::Archive { source };
     each_entry(reader, broken, |entry| {
@@ -149,8 +146,6 @@ struct Unpacker {
     parent: Option<(PathBuf, Rc<OwnedFd>)>,
     /// Directories get their modes and times last, lest they forbid or undo what comes into them.
     dirs: BTreeMap<PathBuf, Meta>,
-    /// Paths of this tar, which its own opaque directories do not hide.
-    own: HashSet<PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -176,10 +171,7 @@ impl Unpacker {
         if self.rules.whiteouts != Whiteouts::Keep
             && let Some(hidden) = name.as_bytes().strip_prefix(b".wh.")
         {
-            return self.whiteout(&parent, dir, OsStr::from_bytes(hidden));
-        }
-        if self.rules.whiteouts == Whiteouts::Apply {
-            self.own.extend(path.ancestors().map(Path::to_owned));
+            return whiteout(&parent, OsStr::from_bytes(hidden));
         }
         match kind {
             EntryType::Directory => self.directory(&parent, name, &path, &meta),
@@ -312,54 +304,6 @@ impl Unpacker {
         }
     }
 
-    fn whiteout(&mut self, parent: &OwnedFd, dir: &Path, hidden: &OsStr) -> io::Result<()> {
-        if hidden == ".wh..opq" {
-            return match self.rules.whiteouts {
-                Whiteouts::Overlay => make_opaque(parent),
-                _ => self.empty(parent, dir),
-            };
-        }
-        if hidden.as_bytes().starts_with(b".wh.") {
-            // AUFS's own notes.
-            return Ok(());
-        }
-        if matches!(hidden.as_bytes(), b"" | b"." | b"..") {
-            return Err(io::Error::other("a whiteout of no name"));
-        }
-        if self.rules.whiteouts == Whiteouts::Overlay {
-            // The kernel lets anybody make a device 0:0 since Linux 5.8. What is there already is of this layer and
-            // hides what is below as it is.
-            return match mknodat(parent, hidden, FileType::CharacterDevice, Mode::empty(), 0) {
-                Ok(()) | Err(Errno::EXIST) => Ok(()),
-                // On an overlay, such as a container's own root, nobody may.
-                Err(Errno::PERM) => make_gone(parent, hidden),
-                Err(errno) => Err(errno.into()),
-            };
-        }
-        if self.own.contains(&dir.join(hidden)) {
-            return Ok(());
-        }
-        self.parent = None;
-        match remove(parent, hidden) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        }
-    }
-
-    /// Removes what is in a directory and not of this tar.
-    fn empty(&mut self, dir: &OwnedFd, path: &Path) -> io::Result<()> {
-        for name in names_in(dir)? {
-            let path = path.join(&name);
-            if !self.own.contains(&path) {
-                remove(dir, &name)?;
-            } else if let Ok(below) = open_directory(dir, &name) {
-                self.empty(&below, &path)?;
-            }
-        }
-        self.parent = None;
-        Ok(())
-    }
-
     /// Gives the directories what their entries said, the innermost first.
     fn finish(self) -> Result<(), UnpackError> {
         for (path, meta) in self.dirs.iter().rev() {
@@ -373,6 +317,28 @@ impl Unpacker {
             done.map_err(|source| UnpackError::Entry { entry: path.clone(), source })?;
         }
         Ok(())
+    }
+}
+
+/// An entry `.wh.<hidden>` as the overlay file system has it.
+fn whiteout(parent: &OwnedFd, hidden: &OsStr) -> io::Result<()> {
+    if hidden == ".wh..opq" {
+        return make_opaque(parent);
+    }
+    if hidden.as_bytes().starts_with(b".wh.") {
+        // AUFS's own notes.
+        return Ok(());
+    }
+    if matches!(hidden.as_bytes(), b"" | b"." | b"..") {
+        return Err(io::Error::other("a whiteout of no name"));
+    }
+    // The kernel lets anybody make a device 0:0 since Linux 5.8. What is there already is of this layer and hides what is
+    // below as it is.
+    match mknodat(parent, hidden, FileType::CharacterDevice, Mode::empty(), 0) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        // On an overlay, such as a container's own root, nobody may.
+        Err(Errno::PERM) => make_gone(parent, hidden),
+        Err(errno) => Err(errno.into()),
     }
 }
 
