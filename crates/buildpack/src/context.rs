@@ -9,7 +9,7 @@ use cnb::env::Environment;
 use fs_err as fs;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// What `detect` and `build` are both handed.
@@ -82,18 +82,31 @@ impl Binding {
     }
 }
 
+/// No descriptor, list of packages or setting has so many bytes.
+const BOUND: u64 = 16 << 20;
+
 /// Reads a file; `None` when it is not there.
 ///
 /// # Errors
-/// When it is there and cannot be read; the error names the path.
+/// When it is there and cannot be read, or has more than 16 MiB; the error names the path.
 pub fn read_optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
+    match read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
         }
         Err(error) => Err(error),
     }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(BOUND + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > BOUND {
+        let text = format!("{}: more than {} MiB, which no such file needs", path.display(), BOUND >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    Ok(bytes)
 }
 
 /// What the platform said to the program, before it is understood: the environment and the arguments.
@@ -162,7 +175,7 @@ fn read_platform_env(dir: &Path, env: &mut Environment) -> io::Result<()> {
     for (name, path) in entries(dir)? {
         if path.is_file() {
             use std::os::unix::ffi::OsStringExt as _;
-            env.insert(name, std::ffi::OsString::from_vec(fs::read(&path)?));
+            env.insert(name, std::ffi::OsString::from_vec(read(&path)?));
         }
     }
     Ok(())
@@ -212,6 +225,19 @@ mod tests {
         inputs.env.insert("CNB_BUILD_PLAN_PATH".into(), "/named".into());
         assert_eq!(inputs.path("CNB_BUILD_PLAN_PATH", 1).unwrap(), Path::new("/named"));
         assert!(matches!(inputs.path("CNB_LAYERS_DIR", 7), Err(Failure::NotGiven("CNB_LAYERS_DIR"))));
+    }
+
+    #[test]
+    fn no_file_of_the_apps_fills_the_memory() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(BOUND + 1).unwrap();
+        let error = read_optional(file.path()).unwrap_err().to_string();
+        assert!(
+            error.contains(file.path().to_str().unwrap()) && error.contains("more than 16 MiB"),
+            "{error}"
+        );
+        file.as_file().set_len(BOUND).unwrap();
+        assert!(read_optional(file.path()).unwrap().is_some());
     }
 
     #[test]

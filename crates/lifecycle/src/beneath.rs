@@ -17,7 +17,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 /// The largest file that is read, in bytes.
-pub const LIMIT: u64 = 16 << 20;
+pub const LIMIT: u64 = oci::bounded::BOUND;
 
 /// How deep directories are entered one out of the other.
 const DEEPEST: u32 = 64;

@@ -123,7 +123,7 @@ fn given(dir: &Dir) -> Result<EnvFiles, BeneathError> {
     for entry in entries {
         let entry = entry.map_err(io)?;
         if fs_err::metadata(entry.path()).map_err(io)?.is_file() {
-            files.insert(entry.file_name(), fs_err::read(entry.path()).map_err(io)?);
+            files.insert(entry.file_name(), oci::bounded::read(&entry.path()).map_err(io)?);
         }
     }
     Ok(files)

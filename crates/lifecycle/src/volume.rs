@@ -84,7 +84,7 @@ impl VolumeCache {
     /// # Errors
     /// When it can't be read.
     pub fn metadata(&self) -> io::Result<CacheMetadata> {
-        match fs_err::read(self.dir.join(COMMITTED).join(CACHE_METADATA)) {
+        match oci::bounded::read(&self.dir.join(COMMITTED).join(CACHE_METADATA)) {
             Ok(json) => Ok(serde_json::from_slice(&json).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(CacheMetadata::default()),
             Err(error) => Err(error),

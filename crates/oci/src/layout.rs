@@ -9,6 +9,7 @@ use std::{
 use crate::{
     Descriptor, Digest, Image, ImageName, Index, Store, StoreError,
     archive::{Archive, blob_name, write_whole},
+    bounded,
     docker_archive::missing_layers,
     image::go_architecture,
     store::{REF_NAME, index_entry},
@@ -109,7 +110,7 @@ pub fn read(dir: &Path, wanted: Option<&Digest>) -> Result<Option<Image>, StoreE
     let Some(found) = found else { return Ok(None) };
     let document = |digest: &Digest| -> Result<Vec<u8>, StoreError> {
         let path = blob_path(dir, digest);
-        let bytes = fs_err::read(&path)?;
+        let bytes = bounded::read(&path)?;
         match Digest::of(&bytes) {
             actual if actual == *digest => Ok(bytes),
             actual => Err(StoreError::Corrupt { path, expected: *digest, found: actual }),
@@ -128,10 +129,10 @@ pub fn blob_path(dir: &Path, digest: &Digest) -> PathBuf {
 }
 
 fn read_index(dir: &Path) -> Result<Option<Index>, StoreError> {
-    match fs_err::read(dir.join("oci-layout")) {
+    match bounded::read(&dir.join("oci-layout")) {
         Ok(_) => {
             let path = dir.join("index.json");
-            serde_json::from_slice(&fs_err::read(&path)?)
+            serde_json::from_slice(&bounded::read(&path)?)
                 .map(Some)
                 .map_err(|source| StoreError::Json { path, source })
         }

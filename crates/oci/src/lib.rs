@@ -4,6 +4,7 @@
 //! Open `store/mod.rs` next, for where everything lies on the disk, or `layer/spec.rs`, for what a layer is made of.
 
 mod archive;
+pub mod bounded;
 mod canonical;
 mod digest;
 pub mod docker;

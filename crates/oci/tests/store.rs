@@ -13,6 +13,15 @@ use common::{Place, add, file_layer, image, name, noise as noise_bytes, output, 
 use oci::{Digest, History, ImageConfig, LayerError, LayerSpec, Modes, Owner, Store, StoreError, TreeRules};
 
 #[test]
+fn a_layer_that_a_manifest_calls_its_configuration_does_not_fill_the_memory() {
+    let place = Place::new();
+    let store = place.store();
+    let large = store.add_blob(&vec![b' '; (oci::bounded::BOUND + 1) as usize]).unwrap();
+    let error = store.read_blob(&large).unwrap_err().to_string();
+    assert!(error.contains("more than 16 MiB"), "{error}");
+}
+
+#[test]
 fn an_image_is_found_by_its_name_until_the_name_is_taken_away() {
     let place = Place::new();
     let store = place.store();

@@ -98,7 +98,7 @@ impl Lock {
     /// # Errors
     /// When it cannot be read or is not a lock.
     pub fn load(file: &Path) -> Result<Option<Self>, LockError> {
-        match fs_err::read_to_string(file) {
+        match oci::bounded::read_text(file) {
             Ok(text) => Self::parse(&file.display().to_string(), &text).map(Some),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),

@@ -66,7 +66,7 @@ impl Packed {
     /// Makes a layer of the component buildpack in `folder`.
     pub(crate) fn new(store: &Store, folder: &Path) -> Result<Self, PackageError> {
         let descriptor = folder.join("buildpack.toml");
-        let text = fs::read_to_string(&descriptor)?;
+        let text = oci::bounded::read_text(&descriptor)?;
         let buildpack: BuildpackToml = cnb::parse(&descriptor.display().to_string(), &text)?;
         let About { id, version, .. } = &buildpack.buildpack;
         if !cnb::id::is_valid(id) {

@@ -166,7 +166,7 @@ fn say(mut links: Vec<String>) -> Vec<String> {
 }
 
 fn optional(file: &Path) -> std::io::Result<Option<String>> {
-    match fs_err::read_to_string(file) {
+    match oci::bounded::read_text(file) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

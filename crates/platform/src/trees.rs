@@ -11,9 +11,6 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// No file that is read this way has a reason to be larger.
-const MOST: u64 = 4 << 20;
-
 /// The layers of an image, topmost first.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Trees<'a>(pub(crate) &'a [PathBuf]);
@@ -44,10 +41,19 @@ enum Said {
 
 impl Trees<'_> {
     /// The text of a file; none when it is not there, or is no plain file.
+    ///
+    /// # Errors
+    /// When it is larger than any such file, or not UTF-8.
+    pub(crate) fn text(&self, path: &str) -> std::io::Result<Option<String>> {
+        match self.find(Path::new(path)) {
+            Some((file, FileType::RegularFile)) => oci::bounded::read_text(&file).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The same where a file that cannot be read is as good as none.
     pub(crate) fn read(&self, path: &str) -> Option<String> {
-        let (file, kind) = self.find(Path::new(path))?;
-        let fits = fs_err::symlink_metadata(&file).is_ok_and(|it| it.len() <= MOST);
-        (kind == FileType::RegularFile && fits).then(|| fs_err::read_to_string(file).ok())?
+        self.text(path).ok().flatten()
     }
 
     /// The directories in a directory: name and path on this machine.
@@ -138,6 +144,10 @@ mod tests {
         for gone in ["a/y", "o/x", "link", "link/passwd", "nowhere", "a"] {
             assert_eq!(trees.read(gone), None, "{gone}");
         }
+        let file = fs_err::OpenOptions::new().write(true).open(layers[0].join("a/x")).unwrap();
+        file.set_len(oci::bounded::BOUND + 1).unwrap();
+        assert_eq!(trees.read("a/x"), None);
+        assert!(trees.text("a/x").unwrap_err().to_string().contains("more than 16 MiB"));
         let names: Vec<_> = trees.directories(Path::new("")).into_keys().collect();
         assert_eq!(names, ["a", "o"]);
     }

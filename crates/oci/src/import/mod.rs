@@ -95,15 +95,7 @@ fn json<T: for<'a> serde::Deserialize<'a>>(
     })
 }
 
-/// The most that is read of a document.
-const MAX_DOCUMENT: u64 = 4 << 20;
-
 /// A document of a layout or archive.
 fn document(path: &Path) -> Result<Vec<u8>, ImportError> {
-    let size = fs_err::metadata(path)?.len();
-    if size > MAX_DOCUMENT {
-        let text = format!("{}: {size} bytes are too many for a document", path.display());
-        return Err(ImportError::Io(io::Error::new(io::ErrorKind::InvalidData, text)));
-    }
-    Ok(fs_err::read(path)?)
+    Ok(crate::bounded::read(path)?)
 }

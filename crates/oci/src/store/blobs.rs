@@ -27,7 +27,7 @@ impl Store {
     /// When it is missing or does not have its digest.
     pub fn read_blob(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
         let path = self.blob_path(digest);
-        let contents = match fs_err::read(&path) {
+        let contents = match crate::bounded::read(&path) {
             Ok(contents) => contents,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::Missing { digest: *digest, path });

@@ -103,7 +103,7 @@ impl Kept {
 
     /// What is noted, when the file is what was noted.
     fn note(&self) -> Option<Note> {
-        let note: Note = serde_json::from_slice(&fs_err::read(&self.note).ok()?).ok()?;
+        let note: Note = serde_json::from_slice(&oci::bounded::read(&self.note).ok()?).ok()?;
         (digest(&self.file).ok()? == note.sha256).then_some(note)
     }
 

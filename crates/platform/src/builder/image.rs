@@ -63,6 +63,14 @@ pub enum BuilderError {
         /// What is wrong.
         source: cnb::ParseError,
     },
+    /// A file of it cannot be read.
+    #[error("in the builder {name}: {source}")]
+    Unreadable {
+        /// The builder.
+        name: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A run image is named for a builder that composes its own.
     #[error(
         "--run-image goes with --builder: Packlight's own builder composes a run image of what the app needs"
@@ -134,7 +142,8 @@ impl Reader<'_> {
     }
 
     fn toml<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Option<T>, BuilderError> {
-        let Some(text) = self.trees.read(path) else { return Ok(None) };
+        let unreadable = |source| BuilderError::Unreadable { name: self.name.to_owned(), source };
+        let Some(text) = self.trees.text(path).map_err(unreadable)? else { return Ok(None) };
         let parsed = cnb::parse(&format!("/{path}"), &text);
         parsed.map(Some).map_err(|source| BuilderError::File { name: self.name.to_owned(), source })
     }

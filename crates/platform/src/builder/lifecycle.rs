@@ -54,7 +54,7 @@ impl Lifecycle {
     /// Reads the lifecycle in a folder with `lifecycle.toml` and `lifecycle/`.
     pub(super) fn open(folder: &Path) -> Result<Self, LifecycleError> {
         let descriptor = folder.join("lifecycle.toml");
-        let text = fs_err::read_to_string(&descriptor)?;
+        let text = oci::bounded::read_text(&descriptor)?;
         let about = cnb::parse(&descriptor.display().to_string(), &text)?;
         let programs = folder.join("lifecycle");
         for name in

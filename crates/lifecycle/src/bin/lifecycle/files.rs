@@ -17,7 +17,7 @@ pub(crate) fn read<T: DeserializeOwned>(site: &Site, path: &Path) -> Result<Opti
     let layers = site.inputs.path("layers");
     let bytes = match path.strip_prefix(&layers) {
         Ok(rest) => beneath(&layers, rest).or_fail(Code::Failed)?,
-        Err(_) => match fs_err::read(path) {
+        Err(_) => match oci::bounded::read(path) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(fail(Code::Failed, error)),

@@ -76,7 +76,7 @@ pub(crate) fn copy_launcher_bills(site: &Site, dirs: &Dirs) -> Result<(), Failur
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(to) = of_launcher(&name) else { continue };
-        let contents = fs_err::read(entry.path()).or_fail(Code::Export)?;
+        let contents = oci::bounded::read(&entry.path()).or_fail(Code::Export)?;
         let place = ["sbom", "launch", "buildpacksio_lifecycle", "launcher"];
         let mut dir = Beneath::open(&dirs.layers).or_fail(Code::Export)?;
         for part in place {
