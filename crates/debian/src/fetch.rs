@@ -117,6 +117,7 @@ fn one(
     path: &PathBuf,
     report: &dyn Fn(Event),
 ) -> Result<(), FetchError> {
+    oci::download_used(path);
     if is_intact(path, package.size, &package.sha256) {
         report(Event::Cached { kind: Kind::Deb, name: package.name.clone() });
         return Ok(());

@@ -273,6 +273,7 @@ fn packages(
 
 /// The kept form ends with its own digest, so that a file cut short by a crash is not believed.
 fn read_kept(path: &Path) -> Option<String> {
+    oci::download_used(path);
     let mut text = fs::read_to_string(path).ok()?;
     let at = text.len().checked_sub(64)?;
     if !text.is_char_boundary(at) || hex(&Sha256::digest(text.get(..at)?.as_bytes())) != text.get(at..)? {

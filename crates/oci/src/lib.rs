@@ -30,7 +30,7 @@ pub use layer::{
     Notice, Owner, OwnerRule, TreeIndex, TreeRules,
 };
 pub use name::{ImageName, NameError};
-pub use store::{AppDir, Listed, Problem, Pruned, Scratch, Store, StoreError};
+pub use store::{AppDir, Listed, Problem, Pruned, Scratch, Store, StoreError, download_used};
 pub use unpack::{
     Ids, PartError, UnpackError, UnpackRules, Whiteouts, layer_tar, unpack_beneath, unpack_part, unpack_tar,
 };

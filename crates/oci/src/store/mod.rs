@@ -21,6 +21,7 @@
 mod app;
 mod blobs;
 mod check;
+mod downloads;
 mod error;
 mod images;
 mod layers;
@@ -37,6 +38,7 @@ use std::{
 
 pub use app::AppDir;
 pub use check::Problem;
+pub use downloads::used as download_used;
 pub use error::StoreError;
 pub use images::Listed;
 pub(crate) use images::{REF_NAME, index_entry};

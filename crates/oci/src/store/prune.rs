@@ -9,6 +9,7 @@ use std::{
 use super::{
     Store, StoreError,
     app::{NAME, ROOTS},
+    downloads::BOUNDS,
     images::REF_NAME,
     lock::Lock,
     session::Session,
@@ -27,6 +28,8 @@ pub struct Pruned {
     pub layers: u64,
     /// Directories of applications removed, because no image has their name any more.
     pub apps: u64,
+    /// Downloads removed, because nobody has used them for a month or there are too many.
+    pub downloads: u64,
 }
 
 /// Everything that must stay.
@@ -39,7 +42,8 @@ pub(super) struct Live {
 
 impl Store {
     /// Removes what no name and no application's roots refer to, and no living process has used since the oldest of
-    /// them began; and the directories of applications whose name no image has.
+    /// them began; the directories of applications whose name no image has; and downloads that nobody has used for 30
+    /// days, or that are more than 2 GiB, the oldest first.
     ///
     /// # Errors
     /// When something can't be read or removed.
@@ -55,6 +59,7 @@ impl Store {
         // In this order, so that a kill leaves nothing that refers to what is gone.
         self.prune_layers(bin.path(), &live, since, &mut pruned)?;
         self.prune_blobs(&live, since, &mut pruned)?;
+        self.prune_downloads(BOUNDS, since, &mut pruned)?;
         drop(exclusive);
         tree::remove(bin.path())?;
         Ok(pruned)

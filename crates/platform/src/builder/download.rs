@@ -103,6 +103,7 @@ impl Kept {
 
     /// What is noted, when the file is what was noted.
     fn note(&self) -> Option<Note> {
+        [&self.file, &self.note].into_iter().for_each(|it| oci::download_used(it));
         let note: Note = serde_json::from_slice(&oci::bounded::read(&self.note).ok()?).ok()?;
         (digest(&self.file).ok()? == note.sha256).then_some(note)
     }
