@@ -172,6 +172,18 @@ fn hard_links_become_files_and_special_files_are_reported() {
 }
 
 #[test]
+fn a_layer_is_the_same_whether_equal_files_are_one_on_this_machine_or_two() {
+    let place = Place::new();
+    let copied = place.tree("copied", &[("one", "same"), ("d/two", "same")]);
+    let linked = place.tree("linked", &[("one", "same"), ("d/x", "")]);
+    std::fs::rename(linked.join("d/x"), place.path("x")).unwrap();
+    std::fs::hard_link(linked.join("one"), linked.join("d/two")).unwrap();
+    let store = place.store();
+    let diff_id = |tree: &Path| add(&store, &tree_spec(tree, "w")).diff_id;
+    assert_eq!(diff_id(&linked), diff_id(&copied));
+}
+
+#[test]
 fn the_digest_does_not_depend_on_store_umask_time_or_place() {
     let digest = |umask: &str| {
         let place = Place::new();

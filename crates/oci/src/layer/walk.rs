@@ -186,6 +186,9 @@ impl<'a> Walk<'a> {
         let stat = statat(at.0, at.1, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         match kind {
+            // A hard link too is a file of its own, as with the reference lifecycle: which files are one is this
+            // machine's doing (a package cache, a copy with `cp -l`), and the same contents shall be the same layer. The
+            // reference's restorer takes no hard link either.
             FileType::RegularFile | FileType::Symlink => self.entry(tree, path, &stat),
             FileType::Directory => {
                 self.entry(tree, path, &stat);
