@@ -8,6 +8,7 @@ use buildpack::uv_wheel::{self, NotInstalled};
 use buildpack::{Build, Decision, Failure, LayerTypes, Tool, ToolFailure};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 const BUILD_AND_CACHE: LayerTypes = LayerTypes { build: true, launch: false, cache: true };
@@ -105,7 +106,12 @@ impl<'a> Installer<'a> {
 
     fn install(&self, layer: &Path) -> Result<(), Failure> {
         let pip = find_wheel(&of_debian(self.build, WHEELS))?.join("pip");
-        let around = (&self.build.env, self.config.secrets.as_slice());
+        // Debian's pip is in its file; what the user has on these paths is for the app.
+        let mut env = self.build.env.clone();
+        for name in ["PYTHONPATH", "PYTHONHOME"] {
+            env.remove(OsStr::new(name));
+        }
+        let around = (&env, self.config.secrets.as_slice());
         match uv_wheel::install(&self.python, &[pip.as_os_str()], around, layer, &self.build.log) {
             Ok(_) => Ok(()),
             Err(NotInstalled::Pip(failure)) => {

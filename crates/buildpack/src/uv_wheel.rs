@@ -14,8 +14,7 @@ const PLATFORM: &str = "musllinux_1_1_x86_64";
 const SHA256: &str = "2c45530751517d6c3bbc69a19473f6effe47cce047bede01ffd8af7ea7b36b25";
 
 /// What would make pip install elsewhere, or otherwise.
-const REMOVED: &[&str] =
-    &["PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIREMENT", "PIP_NO_BINARY", "PYTHONPATH", "PYTHONHOME"];
+const REMOVED: &[&str] = &["PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIREMENT", "PIP_NO_BINARY"];
 
 /// Variables and not the absence of them: they overrule a configuration file too.
 const SET: &[(&str, &str)] = &[
@@ -40,7 +39,8 @@ impl<E: Into<Failure>> From<E> for NotInstalled {
     }
 }
 
-/// Puts the program into `<into>/bin/uv`. `pip` is what an interpreter is given to run pip: a file, or `-m pip`.
+/// Puts the program into `<into>/bin/uv`. `pip` is what an interpreter is given to run pip: a file, or `-m pip`; the
+/// environment is the user's, with what the interpreter needs to find it.
 ///
 /// # Errors
 /// When pip cannot have it.

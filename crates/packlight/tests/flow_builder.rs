@@ -333,3 +333,61 @@ fn somebody_elses_programs_reach_the_outside_and_none_of_this_machines_services(
     let cut = said(&["--network", "none"]);
     assert!(cut.contains("no way to outside") && cut.contains("no way to loopback"), "{cut}");
 }
+
+/// A buildpack that puts an app's packages where Paketo's does: in a layer for launch alone, named by PYTHONPATH.
+const PACKAGES: &[(&str, &str)] = &[
+    (
+        "buildpack.toml",
+        "api = \"0.10\"\n[buildpack]\nid = \"test/packages\"\nversion = \"1\"\n[[targets]]\nos = \"linux\"\n",
+    ),
+    ("bin/detect", "#!/bin/sh\ntest -d vendor || exit 100\n"),
+    (
+        "bin/build",
+        r#"#!/bin/sh
+set -e
+layer=$CNB_LAYERS_DIR/site
+mkdir -p "$layer/env.launch"
+cp -r vendor "$layer/packages"
+printf '%s' "$layer/packages" >"$layer/env.launch/PYTHONPATH.prepend"
+printf ':' >"$layer/env.launch/PYTHONPATH.delim"
+printf '[types]\nlaunch = true\n' >"$layer.toml"
+printf '[[processes]]\ntype = "web"\ncommand = ["python3.13", "main.py"]\ndefault = true\n' >"$CNB_LAYERS_DIR/launch.toml"
+"#,
+    ),
+];
+
+#[test]
+fn an_agent_is_put_beside_an_app_that_somebody_elses_buildpack_built() {
+    let main = "import os\nimport flask\napp = flask.Flask('main')\n@app.get('/')\ndef hello(): return 'hello'\n\
+                app.run(port=int(os.environ['PORT']))\n";
+    let (app, buildpack) = (folder(&[("main.py", main)]), folder(PACKAGES));
+    for program in ["bin/detect", "bin/build"] {
+        let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
+        std::fs::set_permissions(buildpack.path().join(program), mode).unwrap();
+    }
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "-q", "--no-compile", "--target"]).arg(app.path().join("vendor"));
+    // Its own pip, since the build image has none: with it the agent's packages are had.
+    say(pip.args(["flask==3.1.3", "pip"])).ok();
+    let folder = buildpack.path().display().to_string();
+    let args = [&["--builder", builder(), "--buildpack", &folder, "-o", "store"][..], &RUN_IMAGE].concat();
+
+    let without = build("flow-builder-bare", app.path(), &args).ok().both();
+    assert!(!without.contains("packlight/apm"), "nobody asked for one: {without}");
+    let args = [args.as_slice(), &["--agent", "opentelemetry"]].concat();
+    let name = "flow-builder-agent";
+    let said = build(name, app.path(), &args).ok().both();
+    assert!(said.contains("for flask 3.1.3, urllib, sqlite3"), "{said}");
+
+    let port = free_port().to_string();
+    let mut run =
+        packlight(["run", name, "-e", &format!("PORT={port}"), "-e", "OTEL_TRACES_EXPORTER=console"]);
+    let running = Running::start(&mut run);
+    assert!(get(port.parse().unwrap(), "/").ends_with("hello"));
+    let (_, said) = running.stop("TERM");
+    assert!(
+        said.contains("packlight: opentelemetry 1.45.1: traces → console; instruments flask 3.1.3"),
+        "{said}"
+    );
+    assert!(said.contains("\"name\": \"GET /\""), "{said}");
+}

@@ -48,6 +48,8 @@ pub struct Choice {
     pub post: Vec<Added>,
     /// When registries are asked.
     pub pull_policy: PullPolicy,
+    /// Whether an agent was asked for: then another builder's groups get the buildpack that puts it in.
+    pub agents: bool,
     /// Whether somebody else's buildpacks may run where isolation is reduced.
     pub unisolated: Foreign,
 }

@@ -66,14 +66,24 @@ fn is_python(app: &Path) -> bool {
     FILES.iter().any(|it| app.join(it).is_file()) || has_module()
 }
 
-/// The one of the virtual environment, else the first of the path.
+/// The one of the virtual environment, else the first of the path; where it is there by its version alone, the newest.
 fn interpreter(env: &Environment) -> Option<PathBuf> {
     let of_venv = env.get(OsStr::new("VIRTUAL_ENV")).map(|it| Path::new(it).join("bin/python"));
     let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
-    let named = ["python3", "python"].into_iter();
-    let mut of_path =
-        named.flat_map(|name| std::env::split_paths(&path).map(move |it| it.join(name)).collect::<Vec<_>>());
-    of_venv.filter(|it| it.exists()).or_else(|| of_path.find(|it| it.exists()))
+    let dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let named = |name: &str| dirs.iter().map(|it| it.join(name)).find(|it| it.is_file());
+    let numbered = || {
+        let all =
+            dirs.iter().flat_map(|dir| names(dir).unwrap_or_default().into_iter().map(|it| dir.join(it)));
+        all.filter_map(|it| Some((minor(&it)?, it))).max_by_key(|it| it.0).map(|it| it.1)
+    };
+    let of_venv = of_venv.filter(|it| it.is_file());
+    of_venv.or_else(|| named("python3")).or_else(|| named("python")).or_else(numbered)
+}
+
+/// The 13 of `python3.13`.
+fn minor(path: &Path) -> Option<u32> {
+    path.file_name()?.to_str()?.strip_prefix("python3.")?.parse().ok()
 }
 
 fn read(build: &Build, (python, env): (PathBuf, Environment), answer: &str) -> Result<Found, Failure> {

@@ -73,7 +73,8 @@ pub(crate) struct Arguments {
     /// The process type that the image starts, in place of the buildpacks' choice
     #[arg(long, short = 'D', value_name = "TYPE")]
     default_process: Option<String>,
-    /// The APM agents of the image; `none` leaves them out [default: opentelemetry]
+    /// The APM agents of the image; `none` leaves them out. With another builder, one that is named here is put beside
+    /// its buildpacks [default: opentelemetry, with another builder none]
     #[arg(long, value_name = "AGENT", value_delimiter = ',')]
     agent: Vec<String>,
     /// What buildpacks reach while they build
@@ -164,6 +165,9 @@ fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failu
     if let Some(agents) = agents(&arguments.agent)? {
         env.push((AGENT_VARIABLE.to_owned(), agents));
     }
+    let wants_agents =
+        |(name, value): &(String, String)| name == AGENT_VARIABLE && !value.is_empty() && value != "none";
+    let wants_agents = env.iter().any(wants_agents);
     let previous = here.names(arguments.previous_image.as_slice())?;
     let switch = |on: bool| on.then_some(());
     Ok(BuildRequest {
@@ -173,7 +177,7 @@ fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failu
         descriptor: arguments.descriptor.clone(),
         env,
         previous_image: previous.into_iter().next(),
-        builder: arguments.other.choice(&here.default_registry()?)?,
+        builder: arguments.other.choice(&here.default_registry()?, wants_agents)?,
         volumes: arguments.other.volumes(&arguments.conditions.conditions().workspace)?,
         outputs: outputs(arguments),
         default_process: arguments.default_process.clone(),

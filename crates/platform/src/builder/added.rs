@@ -3,7 +3,7 @@
 //! Nothing is rebuilt: a folder is mounted, and the layers of a package are laid over the builder's.
 
 use super::download::{self, DownloadError};
-use super::own::mount;
+use super::own::{self, mount};
 use super::{Builder, Choice, Origin, described};
 use crate::event::Events;
 use crate::images::{self, ImageError, PullPolicy, Source};
@@ -160,7 +160,24 @@ pub(super) fn add(
     for group in &mut builder.order.order {
         group.group = [pre.as_slice(), &group.group, &post].concat();
     }
+    if choice.agents && builder.origin == Origin::Image {
+        add_agents(world, &mut builder)?;
+    }
     Ok(builder)
+}
+
+/// Puts Packlight's buildpack for agents at the end of each group that has none. It is optional: an app that it can do
+/// nothing for is built as without it.
+fn add_agents(world: &World, builder: &mut Builder) -> Result<(), AddedError> {
+    let lacks_it = |it: &Group| !it.group.iter().any(|member| member.id == own::AGENTS);
+    if !builder.order.order.iter().any(lacks_it) {
+        return Ok(());
+    }
+    let member = put_folder(builder, &own::carried(world, own::AGENTS)?)?;
+    for group in builder.order.order.iter_mut().filter(|it| lacks_it(it)) {
+        group.group.push(Member { optional: true, ..member.clone() });
+    }
+    Ok(())
 }
 
 /// Makes one buildpack available, and says how the order names it.
@@ -332,7 +349,7 @@ mod tests {
         let with = |named: &Path| {
             let added = Added::parse(named.to_str().unwrap(), "docker.io").unwrap();
             let choice = Choice { buildpacks: vec![added], ..Choice::default() };
-            let own = super::super::own::own(&world).unwrap();
+            let own = own::own(&world).unwrap();
             let builder = add(&world, Builder { mounts: Vec::new(), ..own }, &choice, &|_| ()).unwrap();
             let known = builder.catalogue.get(Kind::Buildpack, "test/hello", "1.2.3").unwrap();
             (builder, known)

@@ -11,6 +11,7 @@ use cnb::plan::Plan;
 use cnb::project::DebianPackages;
 use lifecycle::{Catalogue, CatalogueError, Dir, Kind};
 use sandbox::{Access, Mount};
+use std::path::PathBuf;
 
 /// Packlight's own builder.
 pub(super) fn own(world: &World) -> Result<Builder, CatalogueError> {
@@ -48,6 +49,16 @@ pub(super) fn with_a_root(
     let wanted = Wanted::of(&Plan::default(), &DebianPackages::default()).map_err(Box::new)?;
     let base = base::obtain(world, &wanted, None, events).map_err(Box::new)?;
     Ok(Builder { trees: vec![base.build_tree, base.run_tree], ..builder })
+}
+
+/// The buildpack that puts agents beside apps.
+pub(super) const AGENTS: &str = "packlight/apm";
+
+/// The folder of a buildpack that Packlight brings along.
+pub(super) fn carried(world: &World, id: &str) -> std::io::Result<PathBuf> {
+    let versions = world.payload_dir.join("buildpacks").join(cnb::id::escape(id));
+    let version = fs_err::read_dir(&versions)?.next().transpose()?.map(|it| it.path());
+    version.ok_or_else(|| std::io::Error::other(format!("{} is empty", versions.display())))
 }
 
 /// A buildpack that is not in the build image.

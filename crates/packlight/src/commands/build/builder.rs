@@ -54,7 +54,8 @@ enum Pull {
 const OWN: &str = "packlight";
 
 impl BuilderArguments {
-    pub(super) fn choice(&self, default_registry: &str) -> Result<Choice, Failure> {
+    /// `agents`: whether the user asked for one.
+    pub(super) fn choice(&self, default_registry: &str, agents: bool) -> Result<Choice, Failure> {
         let source = |text: &String| Source::parse(text, default_registry);
         let added = |list: &[String]| -> Result<Vec<Added>, Failure> {
             list.iter().map(|it| Added::parse(it, default_registry).map_err(Failure::from)).collect()
@@ -71,6 +72,7 @@ impl BuilderArguments {
                 Pull::IfNotPresent => PullPolicy::IfNotPresent,
                 Pull::Never => PullPolicy::Never,
             },
+            agents,
             unisolated: if self.allow_unisolated { Foreign::Allowed } else { Foreign::Refused },
         })
     }
