@@ -37,6 +37,8 @@ struct Written {
     cases: Vec<String>,
     #[serde(default)]
     not_shown: String,
+    #[serde(default)]
+    not_ours: String,
 }
 
 /// One clause.
@@ -54,6 +56,9 @@ pub struct Clause {
     pub cases: Vec<String>,
     /// Why none does; empty where one does.
     pub not_shown: String,
+    /// Why it asks nothing of a platform or a lifecycle: it is for those who write buildpacks, make base images or run
+    /// registries, and no program of ours can keep or break it. Empty where it does.
+    pub not_ours: String,
 }
 
 /// All of them.
@@ -68,14 +73,15 @@ pub fn all() -> io::Result<Vec<Clause>> {
         let document: Document = cnb::parse(&path.display().to_string(), &text).map_err(io::Error::other)?;
         for under in document.under {
             for it in under.clauses {
-                let reason = document.reasons.get(&it.not_shown);
+                let reason = |it: String| document.reasons.get(&it).cloned().unwrap_or(it);
                 all.push(Clause {
                     id: format!("{name}/{}/{}", under.heading, it.id),
                     link: format!("{}#{}", document.document, under.heading),
                     level: it.level,
                     says: it.says,
                     cases: it.cases,
-                    not_shown: reason.cloned().unwrap_or(it.not_shown),
+                    not_shown: reason(it.not_shown),
+                    not_ours: reason(it.not_ours),
                 });
             }
         }
@@ -94,8 +100,9 @@ fn room() -> &'static Path {
 pub fn tests() -> io::Result<BTreeSet<String>> {
     let top = room().parent().unwrap_or_else(room);
     let mut found = BTreeSet::new();
-    let rooms = fs_err::read_dir(top.join("crates"))?.flatten().map(|it| it.path());
-    for path in rooms.chain([room().to_owned()]) {
+    let crates = fs_err::read_dir(top.join("crates"))?.flatten().map(|it| it.path());
+    let buildpacks = fs_err::read_dir(top.join("buildpacks"))?.flatten().map(|it| it.path());
+    for path in crates.chain(buildpacks).chain([room().to_owned()]) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut open: Vec<PathBuf> = vec![path.join("src"), path.join("tests")];
         while let Some(path) = open.pop() {

@@ -18,8 +18,9 @@ fn every_clause_names_what_shows_it_or_says_why_nothing_does_and_every_case_show
         if !clauses::LEVELS.contains(&it.level.as_str()) {
             wrong.push(format!("{}: there is no level {}", it.id, it.level));
         }
-        if it.cases.is_empty() == it.not_shown.is_empty() {
-            wrong.push(format!("{} wants either cases or a reason", it.id));
+        let said = [!it.cases.is_empty(), !it.not_shown.is_empty(), !it.not_ours.is_empty()];
+        if said.iter().filter(|it| **it).count() != 1 {
+            wrong.push(format!("{} wants cases, or one reason why there are none", it.id));
         }
         if !it.says.ends_with('.') {
             wrong.push(format!("{} says no sentence", it.id));

@@ -46,6 +46,9 @@ fn buildpack(root: &Path, version: &str, api: &str) -> PathBuf {
     folder
 }
 
+/// What a base says of itself.
+const ABOUT: [&str; 4] = ["maintainer", "homepage", "description", "metadata"];
+
 /// A base of one file.
 fn base(store: &Store) -> Base {
     let spec = LayerSpec::new("base").file("/etc/base", 0o644, Owner::ROOT, "base");
@@ -55,6 +58,9 @@ fn base(store: &Store) -> Base {
     config.config.env.push("PATH=/bin".to_owned());
     for (name, value) in [("io.buildpacks.base.distro.name", "debian"), ("io.buildpacks.rebasable", "true")] {
         config.config.labels.insert(name.to_owned(), value.to_owned());
+    }
+    for name in ABOUT {
+        config.config.labels.insert(format!("io.buildpacks.base.{name}"), format!("the {name}"));
     }
     let lock = DebianLock {
         release: "trixie".to_owned(),
@@ -113,7 +119,9 @@ fn a_builder_says_what_is_in_it_and_the_order_in_it_has_versions() {
     let config = &builder.config().config;
     assert_eq!((config.user.as_str(), config.working_dir.as_str()), ("1000:1000", "/layers"));
     assert!(
-        config.env.iter().any(|it| it == "CNB_USER_ID=1000") && config.env.iter().any(|it| it == "PATH=/bin")
+        ["CNB_USER_ID=1000", "CNB_GROUP_ID=1000", "PATH=/bin"]
+            .iter()
+            .all(|it| config.env.iter().any(|set| set == it))
     );
     assert_eq!(config.labels["io.buildpacks.base.distro.name"], "debian");
     assert!(!config.labels.contains_key("io.buildpacks.rebasable"), "a builder is no app");
@@ -129,6 +137,25 @@ fn a_builder_says_what_is_in_it_and_the_order_in_it_has_versions() {
             fs::read_to_string(last.join("cnb").join(file)).unwrap().contains("registry.example.com/run:1")
         );
     }
+}
+
+#[test]
+fn a_builder_says_of_itself_what_its_base_says_and_both_are_for_one_target() {
+    let room = tempfile::tempdir().unwrap();
+    let (_, Created { builder, run }) =
+        made(room.path(), &[buildpack(room.path(), "1.0.0", "0.10")], HELLO).unwrap();
+    for name in ABOUT {
+        let label = &builder.config().config.labels[&format!("io.buildpacks.base.{name}")];
+        assert_eq!(*label, format!("the {name}"));
+    }
+    let target = |image: &oci::Image| {
+        let config = image.config();
+        let labels = config.config.labels.iter().filter(|(name, _)| name.contains(".distro."));
+        let labels: Vec<_> = labels.map(|(name, value)| (name.clone(), value.clone())).collect();
+        assert!(!labels.is_empty());
+        (config.os.clone(), config.architecture.clone(), labels)
+    };
+    assert_eq!(target(&builder), target(&run));
 }
 
 #[test]

@@ -173,6 +173,27 @@ fn local_name(image: &oci::Image) -> ImageName {
     }
 }
 
+/// What a base says of itself. It has no date of release: the same lock makes the same bytes on any day.
+///
+/// <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#run-image>
+fn about(lock: &DebianLock) -> [(String, String); 4] {
+    let label = |name: &str| format!("{}{name}", labels::BASE_PREFIX);
+    let more = serde_json::json!({
+        "release": lock.release,
+        "packages": lock.run.len(),
+        "wanted": lock.wanted_run,
+    });
+    [
+        (label("maintainer"), "Packlight".to_owned()),
+        (label("homepage"), format!("https://www.debian.org/releases/{}/", lock.release)),
+        (
+            label("description"),
+            format!("Debian {}, composed of the packages that an app needs", lock.release),
+        ),
+        (label("metadata"), more.to_string()),
+    ]
+}
+
 fn config(lock: &DebianLock) -> ImageConfig {
     let target = target(lock);
     let mut config = ImageConfig { os: target.os, architecture: target.arch, ..ImageConfig::default() };
@@ -186,5 +207,48 @@ fn config(lock: &DebianLock) -> ImageConfig {
         (labels::BASE_DISTRO_VERSION.to_owned(), distro.version),
         (labels::REBASABLE.to_owned(), "true".to_owned()),
     ]);
+    config.config.labels.extend(about(lock));
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(release: &str) -> DebianLock {
+        DebianLock {
+            release: release.to_owned(),
+            wanted_run: vec!["libpq5".to_owned()],
+            wanted_build: Vec::new(),
+            run: Vec::new(),
+            build: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_base_says_what_it_is_and_who_runs_on_it() {
+        let config = config(&lock("trixie"));
+        let label = |name: &str| config.config.labels.get(&format!("io.buildpacks.{name}")).unwrap().as_str();
+        assert_eq!((config.os.as_str(), config.architecture.as_str()), ("linux", "amd64"));
+        assert_eq!((label("base.distro.name"), label("base.distro.version")), ("debian", "13"));
+        assert_eq!(label("rebasable"), "true");
+        assert!(config.config.env.iter().any(|it| it.starts_with("PATH=/")), "{:?}", config.config.env);
+        let user = config.config.user.split(':').next().unwrap().parse::<u32>().unwrap();
+        assert!(user != BUILD_USER.uid && user != 0, "an app must not be able to change its own files");
+        assert_eq!(label("base.maintainer"), "Packlight");
+        assert_eq!(label("base.homepage"), "https://www.debian.org/releases/trixie/");
+        assert!(label("base.description").contains("Debian trixie"));
+        let more: serde_json::Value = serde_json::from_str(label("base.metadata")).unwrap();
+        assert_eq!(more, serde_json::json!({"release": "trixie", "packages": 0, "wanted": ["libpq5"]}));
+    }
+
+    #[test]
+    fn a_target_has_an_id_of_its_own_and_all_of_it_is_in_the_labels() {
+        let mut ids = std::collections::BTreeSet::new();
+        for release in ["bookworm", "trixie"] {
+            let id = config(&lock(release)).config.labels[labels::BASE_ID].clone();
+            assert!(id.chars().all(|it| it.is_ascii_alphanumeric() || "./-".contains(it)), "{id}");
+            assert!(ids.insert(id.to_lowercase()), "{id} is another base's, too");
+        }
+    }
 }
