@@ -107,20 +107,17 @@ impl Wanted {
 /// When it is not TOML, has a schema version that is not known, or has both `include` and `exclude`.
 pub fn parse(file: &str, text: &str) -> Result<Project, ParseError> {
     let wrong = |reason: String| ParseError { file: file.to_owned(), reason };
+    let table: toml::Table = crate::parse(file, text)?;
+    // Before anything else is understood: what stands in a table is the version's to say.
+    let schema = schema(&table).map_err(&wrong)?;
     let raw: Raw = crate::parse(file, text)?;
     let unlicensed = |head: &Head| head.licenses.iter().any(|it| it.kind.is_none() && it.uri.is_none());
     if unlicensed(&raw.head) || unlicensed(&raw.project) {
         return Err(wrong("a license has neither `type` nor `uri`; give one of them".to_owned()));
     }
-    let table: toml::Table = crate::parse(file, text)?;
-    let project = match raw.head.schema_version.as_deref() {
-        None | Some("0.1") => Project { unknown: known::unknown(&table, known::V1), ..raw.v1() },
-        Some("0.2") => Project { unknown: known::unknown(&table, known::V2), ..raw.v2() },
-        Some(other) => {
-            return Err(wrong(format!(
-                "schema-version `{other}` is not known; this version reads 0.1 and 0.2"
-            )));
-        }
+    let project = match schema {
+        Schema::V1 => Project { unknown: known::unknown(&table, known::V1), ..raw.v1() },
+        Schema::V2 => Project { unknown: known::unknown(&table, known::V2), ..raw.v2() },
     };
     if !project.include.is_empty() && !project.exclude.is_empty() {
         return Err(wrong("`include` and `exclude` cannot both be given; keep one".to_owned()));
@@ -129,6 +126,27 @@ pub fn parse(file: &str, text: &str) -> Result<Project, ParseError> {
         it.check().map_err(&wrong)?;
     }
     Ok(project)
+}
+
+enum Schema {
+    V1,
+    V2,
+}
+
+/// The version that a descriptor says; none is 0.1.
+fn schema(table: &toml::Table) -> Result<Schema, String> {
+    let said = table.get("_").and_then(|it| it.get("schema-version"));
+    match said.map(|it| (it, it.as_str())) {
+        None | Some((_, Some("0.1"))) => Ok(Schema::V1),
+        Some((_, Some("0.2"))) => Ok(Schema::V2),
+        Some((_, Some(other))) => Err(format!(
+            "schema-version `{other}` is not known; this program reads 0.1 and 0.2, so take a newer one, or write the file \
+             in one of these"
+        )),
+        Some((other, None)) => {
+            Err(format!("schema-version is a text: write schema-version = \"0.2\" in place of {other}"))
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -145,7 +163,6 @@ struct Raw {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 struct Head {
-    schema_version: Option<String>,
     id: Option<String>,
     name: Option<String>,
     version: Option<String>,
@@ -305,8 +322,12 @@ mod tests {
     fn include_with_exclude_and_an_unknown_schema_are_refused() {
         let both = parse("project.toml", "[build]\ninclude = [\"a\"]\nexclude = [\"b\"]\n").unwrap_err();
         assert!(both.to_string().contains("cannot both be given"), "{both}");
-        let newer = parse("project.toml", "[_]\nschema-version = \"9\"\n").unwrap_err();
-        assert!(newer.to_string().contains("`9` is not known"), "{newer}");
+        // What a newer version means by its tables does not matter.
+        let newer = parse("project.toml", "[_]\nschema-version = \"9\"\nname = 1\n[build]\ninclude = 1\n")
+            .unwrap_err();
+        assert!(newer.to_string().contains("schema-version `9` is not known"), "{newer}");
+        let number = parse("project.toml", "[_]\nschema-version = 0.2\n").unwrap_err();
+        assert!(number.to_string().contains("write schema-version = \"0.2\" in place of 0.2"), "{number}");
     }
 
     #[test]
