@@ -53,8 +53,11 @@ const LAYER: &str = "environment";
 const PREFIX: &str = "BPE_";
 const CACHED: LayerTypes = LayerTypes { build: false, launch: true, cache: true };
 
+/// The type of a binding of certificates that Paketo's buildpacks add to those of the build image and of the app.
+const CERTIFICATES: &str = "ca-certificates";
+
 /// Says which `BP_*` variables are set and have no effect: those that `refused` or this page names, with what to use
-/// instead, and those that nobody knows. `obeyed` are the calling buildpack's own.
+/// instead, and those that nobody knows; and which bindings. `obeyed` are the calling buildpack's own.
 pub fn tell(build: &Build, obeyed: &[&str], refused: &[(&str, &str)]) {
     for (name, value) in variables(build, "BP_") {
         let name = &*name;
@@ -65,6 +68,13 @@ pub fn tell(build: &Build, obeyed: &[&str], refused: &[(&str, &str)]) {
         let known = REFUSED.iter().chain(refused).find(|it| it.0 == name);
         let why = known.map_or_else(|| format!("{} does not know it", build.about.id), |it| it.1.to_owned());
         build.log.warning(format_args!("{name} has no effect: {why}"));
+    }
+    for binding in build.bindings.iter().filter(|it| it.kind.eq_ignore_ascii_case(CERTIFICATES)) {
+        build.log.warning(format_args!(
+            "the binding `{}` of type {CERTIFICATES} has no effect: name a file of certificates with SSL_CERT_FILE, for \
+             the build by -e and for the app when it starts",
+            binding.name
+        ));
     }
 }
 
@@ -184,7 +194,7 @@ fn nameless(variable: &str) -> UserError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Log;
+    use crate::{Binding, Log};
     use fs_err as fs;
 
     fn build(dir: &std::path::Path, env: &[(&str, &str)]) -> (Build, crate::log::Memory) {
@@ -270,17 +280,22 @@ mod tests {
             ("BP_NOBODYS", "1"),
             ("BP_OCI_TITLE", "x"),
         ];
-        let (build, memory) = build(dir.path(), &all);
+        let (mut build, memory) = build(dir.path(), &all);
+        for kind in ["ca-certificates", "postgresql"] {
+            let (name, kind) = (format!("a-{kind}"), kind.to_owned());
+            build.context.bindings.push(Binding { name, kind, provider: None, dir: dir.path().to_owned() });
+        }
         tell(&build, &["BP_MINE"], &[("BP_THEIRS", "use another")]);
         let said = memory.text();
         for words in [
             "BP_EMBED_CERTS has no effect: keep the certificates with the app",
             "BP_THEIRS has no effect: use another",
             "BP_NOBODYS has no effect: packlight/test does not know it",
+            "the binding `a-ca-certificates` of type ca-certificates has no effect: name a file",
         ] {
             assert!(said.contains(words), "{said}");
         }
-        for not in ["BP_MINE", "BP_OCI", "BP_LIVE"] {
+        for not in ["BP_MINE", "BP_OCI", "BP_LIVE", "postgresql"] {
             assert!(!said.contains(not), "{said}");
         }
     }
