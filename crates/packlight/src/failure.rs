@@ -52,6 +52,22 @@ impl Failure {
         self
     }
 
+    /// The same failure in a store whose disk is full: whatever a buildpack's own words for it are. Where that is what
+    /// the failure says, its hint is there already.
+    pub(crate) fn on_a_full_disk(self) -> Self {
+        match self.code {
+            ExitCode::STORE => self,
+            _ => self.hint("the disk of the store is full: `packlight prune`, or `--store DIR` elsewhere"),
+        }
+    }
+
+    /// The same failure of who looked for an image in its registry, since the store has none of that name.
+    pub(crate) fn not_in_store(self) -> Self {
+        self.hint(
+            "the store has no image of this name, so its registry was asked; `packlight images` lists the store",
+        )
+    }
+
     fn of(code: ExitCode, error: &dyn Error) -> Self {
         Self::new(code, &platform::error::chain(error))
     }

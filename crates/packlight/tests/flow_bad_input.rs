@@ -219,3 +219,18 @@ fn an_optional_buildpack_that_fails_in_detection_is_no_silence() {
     assert!(said.err.contains("packlight/apm@") && said.err.contains("was left out"), "{}", said.both());
     assert!(said.err.contains("nobody"), "the buildpack's own words are shown: {}", said.both());
 }
+
+#[test]
+fn an_image_that_is_nowhere_is_said_to_be_missing_here_too() {
+    for verb in [&["inspect"][..], &["sbom", "download"]] {
+        let mut command = packlight([verb, &["localhost:1/nowhere"]].concat());
+        say(&mut command).fails(1, &["localhost:1", "the store has no image of this name"]);
+    }
+}
+
+#[test]
+fn a_buildpack_that_is_not_at_its_path_is_no_name_of_an_image() {
+    let app = plain_app();
+    let mut command = packlight(["build", "flow-bad", "--buildpack", "/nowhere/mine", "--path"]);
+    say(command.arg(app.path())).fails(2, &["there is no buildpack at /nowhere/mine"]);
+}

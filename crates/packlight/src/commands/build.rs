@@ -138,10 +138,8 @@ pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Fa
         here.screen.event(Event::Notice { text });
     }
     let built = platform::build::build(&world, &request, &|event| here.screen.event(event));
-    // A buildpack's own words for a full disk can be anything.
     let built = built.map_err(|error| match platform::housekeeping::is_full(&world.store) {
-        true => Failure::from(error)
-            .hint("the disk of the store is full: `packlight prune`, or `--store DIR` elsewhere"),
+        true => Failure::from(error).on_a_full_disk(),
         false => Failure::from(error),
     })?;
     if arguments.timings {

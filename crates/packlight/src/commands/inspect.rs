@@ -26,7 +26,12 @@ pub(crate) struct Arguments {
 pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let source = Source::parse(&arguments.image, &here.default_registry()?)?;
     let world = here.world()?;
-    let found = inspect::inspect(&world, &source)?;
+    let found = inspect::inspect(&world, &source).map_err(|error| match &source {
+        Source::Registry(name) if !matches!(world.store.image(name), Ok(Some(_))) => {
+            Failure::from(error).not_in_store()
+        }
+        _ => error.into(),
+    })?;
     here.screen.result("inspected", &found, |_| text(&found), &found.digest);
     Ok(ExitCode::OK)
 }

@@ -51,9 +51,7 @@ pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Fa
         sbom::download(&world, &source, place, &arguments.output_dir, &|event| here.screen.event(event));
     let is_missing = |name| !arguments.remote && !matches!(world.store.image(name), Ok(Some(_)));
     let bills = bills.map_err(|error| match &source {
-        Source::Registry(name) if is_missing(name) => Failure::from(error).hint(
-            "the store has no image of this name, so its registry was asked; `packlight images` lists the store",
-        ),
+        Source::Registry(name) if is_missing(name) => Failure::from(error).not_in_store(),
         _ => error.into(),
     })?;
     let list = list(&bills);

@@ -57,6 +57,9 @@ pub enum AddedError {
         "not yet: {1} ({0}); give a folder, a .cnb file, its URL, an image or the id of one in the builder"
     )]
     NotYet(String, &'static str),
+    /// There is nothing at the path.
+    #[error("there is no buildpack at {}: neither a folder nor a .cnb or .tgz file", .0.display())]
+    NoSuchPath(PathBuf),
     /// The package cannot be had.
     #[error("the buildpack {name} cannot be had")]
     Package {
@@ -120,6 +123,10 @@ impl Added {
         }
         if path.is_file() {
             return Ok(Self::File(path.to_owned()));
+        }
+        let means_a_path = text.starts_with(['/', '.', '~']) || text.starts_with("file:");
+        if means_a_path || path.extension().is_some_and(|it| it == "cnb" || it == "tgz") {
+            return Err(AddedError::NoSuchPath(path.to_owned()));
         }
         match text.split_once('@') {
             Some((id, version)) if !version.contains(':') => {
@@ -331,6 +338,10 @@ mod tests {
         assert!(matches!(parse(&pinned).unwrap(), Added::Package(Source::Registry(_))));
         let url = "https://example.com/a.tgz";
         assert_eq!(parse(url).unwrap(), Added::Url(url.to_owned()));
+        for nowhere in ["/nowhere/x", "./nowhere", "../nowhere", "file:///nowhere", "nowhere.cnb"] {
+            let error = parse(nowhere).unwrap_err().to_string();
+            assert!(error.contains("there is no buildpack at") && error.contains("nowhere"), "{error}");
+        }
         assert!(parse("urn:cnb:registry:a/b").unwrap_err().to_string().starts_with("not yet: "));
     }
 
