@@ -96,7 +96,8 @@ pub fn play(case: &Whole, programs: &Programs, room: &Path) -> io::Result<Result
     programs.place(room)?;
     let default = ["build".to_owned()];
     let steps = if case.steps.is_empty() { &default } else { &case.steps[..] };
-    let mut play = Play { case, programs, room, outcome: Outcome::default() };
+    let env = case.env.clone();
+    let mut play = Play { case, programs, room, env, outcome: Outcome::default() };
     for (at, step) in steps.iter().enumerate() {
         let last = at + 1 == steps.len();
         let wanted = if last { case.expect.exit } else { 0 };
@@ -115,6 +116,8 @@ struct Play<'a> {
     case: &'a Whole,
     programs: &'a Programs,
     room: &'a Path,
+    /// Those of the case, and what steps have set since.
+    env: BTreeMap<String, String>,
     outcome: Outcome,
 }
 
@@ -131,6 +134,11 @@ impl Play<'_> {
             }
             ("keep", _) => {
                 self.outcome.kept = outcome::read(self.room)?;
+                Ok(None)
+            }
+            ("set", variable) => {
+                let (name, value) = variable.split_once(' ').unwrap_or((variable, ""));
+                self.env.insert(name.to_owned(), value.to_owned());
                 Ok(None)
             }
             ("sh", line) => {
@@ -192,7 +200,7 @@ impl Play<'_> {
     }
 
     fn variables(&self, command: &mut Command) {
-        for (name, value) in &self.case.env {
+        for (name, value) in &self.env {
             command.env(name, fill(value, self.room));
         }
     }

@@ -10,7 +10,7 @@ use crate::cache::{Cache, CachedBuildpack, CachedLayer};
 use crate::dirs::Dirs;
 use crate::events::{Event, Events};
 use crate::phases::analyze::Previous;
-use cnb::group::GroupToml;
+use cnb::group::{Chosen, GroupToml};
 use cnb::labels::{BuildpackLayers, LayerMetadata};
 use cnb::layer::{LayerToml, StoreToml};
 use oci::TreeIndex;
@@ -80,6 +80,7 @@ pub fn restore(request: &RestoreRequest<'_>, events: &dyn Events) -> Result<Rest
             id: &chosen.id,
             image: request.previous.metadata.buildpacks.iter().find(|it| it.key == chosen.id),
             cache: cache.buildpacks.get(&chosen.id),
+            exec_env: only_for(chosen, request.exec_env),
         };
         let directory = cnb::id::escape(&chosen.id);
         let dir = layers_dir.make_dir(&directory, request.dirs.owner)?;
@@ -95,6 +96,14 @@ pub(super) struct Sources<'a> {
     pub(super) id: &'a str,
     pub(super) image: Option<&'a BuildpackLayers>,
     pub(super) cache: Option<&'a CachedBuildpack>,
+    /// The execution environment that layers must be for; `None` where the buildpack's API knows of none.
+    pub(super) exec_env: Option<&'a str>,
+}
+
+/// Since Buildpack API 0.12 a layer may say which execution environments it is for.
+pub(super) fn only_for<'a>(chosen: &Chosen, exec_env: &'a str) -> Option<&'a str> {
+    let features = cnb::api::buildpack_features(chosen.api);
+    features.is_some_and(|it| it.exec_env).then_some(exec_env)
 }
 
 fn one(
@@ -186,7 +195,12 @@ pub(super) fn decisions<'a>(
         if !cnb::id::is_valid_layer(name) || name.contains('\n') {
             return Decision::Discarded("its name is not valid");
         }
-        decide(image, cache, |it| is_there(name, it))
+        match decide(image, cache, |it| is_there(name, it)) {
+            Decision::Everything | Decision::Metadata if !sources.is_for_this_environment(name) => {
+                Decision::Discarded("it is for another execution environment")
+            }
+            decision => decision,
+        }
     };
     names.into_iter().map(|name| (name, decide(name))).collect()
 }
@@ -231,6 +245,15 @@ impl<'a> Sources<'a> {
         let is_ahead = self.in_cache(layer).is_some_and(|it| it.ahead && it.types.cache);
         let image = self.in_image(layer).filter(|it| it.launch && !is_ahead).map(|it| &it.data);
         image.or_else(|| self.in_cache(layer).map(|it| &it.data))
+    }
+
+    /// A list `exec-env` in a layer's metadata names the execution environments that the layer is for; `*` is any.
+    ///
+    /// <https://github.com/buildpacks/spec/blob/b745fcf/buildpack.md#layer-content-metadata-toml>
+    fn is_for_this_environment(&self, layer: &str) -> bool {
+        let list = self.data(layer).and_then(|it| it.get("exec-env")).and_then(toml::Value::as_array);
+        let (Some(wanted), Some(list)) = (self.exec_env, list) else { return true };
+        list.iter().filter_map(toml::Value::as_str).any(|it| it == "*" || it == wanted)
     }
 
     fn store(&self) -> Option<&'a toml::Table> {

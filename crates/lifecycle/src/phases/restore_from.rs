@@ -5,7 +5,7 @@
 //!
 //! <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#layer-restoration>
 
-use super::restore::{Decision, RestoreError, RestoreRequest, Restored, Sources, decisions, write};
+use super::restore::{Decision, RestoreError, RestoreRequest, Restored, Sources, decisions, only_for, write};
 use crate::beneath::{Beneath, BeneathError};
 use crate::cache::{Cache, CachedBuildpack, CachedLayer};
 use crate::events::{Event, Events};
@@ -80,6 +80,7 @@ pub fn restore_from(
             id: &chosen.id,
             image: request.previous.metadata.buildpacks.iter().find(|it| it.key == chosen.id),
             cache: cache.buildpacks.get(&chosen.id),
+            exec_env: only_for(chosen, request.exec_env),
         };
         let dir = layers_dir.make_dir(cnb::id::escape(&chosen.id), request.dirs.owner)?;
         all.push((sources, dir));

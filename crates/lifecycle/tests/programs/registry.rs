@@ -163,6 +163,25 @@ fn a_build_is_pushed_with_its_cache_and_the_next_one_sends_what_changed() {
     assert_eq!(registry.image("team/app").digest(), first.digest());
 }
 
+/// One registry by two names is two of them for who goes by names.
+#[test]
+fn a_run_image_in_another_registry_than_the_app_image_is_warned_of() {
+    let registry = Registry::start();
+    registry.push_run_image("run", "one");
+    let platform = platform(&registry);
+    let other = format!("localhost:{}", registry.address.port());
+    let auth = format!("{{\"{}\":\"{LOGIN}\",\"{other}\":\"{LOGIN}\"}}", registry.address);
+    let create = |run_image: &str| {
+        let mut command = platform.command("creator");
+        command.env("CNB_REGISTRY_AUTH", &auth).args(platform.flags_elsewhere("creator"));
+        say(command.args(["-run-image", run_image, &registry.name("team/app")])).ok().err
+    };
+    assert!(!create(&registry.name("run")).contains("another registry"));
+    let said = create(&format!("{other}/run"));
+    let words = format!("another registry ({other}) than the app image ({})", registry.address);
+    assert!(said.contains(&words), "{said}");
+}
+
 #[test]
 fn who_may_not_write_is_told_before_anything_is_built() {
     let registry = Registry::start();

@@ -72,6 +72,11 @@ impl Room {
     }
 
     fn restore_for(&self, exec_env: &str) -> Restored {
+        self.restore_as(exec_env, "0.10")
+    }
+
+    /// For this execution environment, with a buildpack of this API.
+    fn restore_as(&self, exec_env: &str, api: &str) -> Restored {
         let dirs = Dirs {
             app: Dir::same("/workspace"),
             layers: Dir::same(self.dir.path().join("layers")),
@@ -83,7 +88,7 @@ impl Room {
         let chosen = Chosen {
             id: "packlight/x".to_owned(),
             version: "1".to_owned(),
-            api: "0.10".parse().unwrap(),
+            api: api.parse().unwrap(),
             homepage: None,
         };
         let group = GroupToml { group: vec![chosen], ..GroupToml::default() };
@@ -212,6 +217,34 @@ fn another_execution_environments_layers_are_not_restored() {
     room.previous = Previous::default();
     room.restore_for("test");
     assert_eq!(room.there(), NOTHING);
+}
+
+/// The state after a build that made one layer of these types for the execution environments of this list.
+fn built_for(types: LayerTypes, list: &str) -> Room {
+    let mut room = built(types);
+    let data: toml::Table = toml::from_str(&format!("exec-env = {list}\n")).unwrap();
+    for layer in room.cache.buildpacks.values_mut().flat_map(|it| it.layers.values_mut()) {
+        layer.data = data.clone();
+    }
+    for layer in room.previous.metadata.buildpacks.iter_mut().flat_map(|it| it.layers.values_mut()) {
+        layer.data = data.clone();
+    }
+    room
+}
+
+#[test]
+fn a_layer_that_is_for_another_execution_environment_is_not_restored() {
+    let launched = LayerTypes { build: false, launch: true, cache: false };
+    for types in [CACHED, launched] {
+        let none = built_for(types, "[\"test\"]").restore_as("production", "0.12");
+        assert_eq!(none, Restored::default(), "{types:?}");
+        for (list, api) in
+            [("[\"*\"]", "0.12"), ("[\"test\", \"production\"]", "0.12"), ("[\"test\"]", "0.11")]
+        {
+            let some = built_for(types, list).restore_as("production", api);
+            assert_eq!(some.with_files.len() + some.metadata_only.len(), 1, "{types:?} {list} {api}");
+        }
+    }
 }
 
 #[test]

@@ -45,6 +45,7 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
     builder::build(site, &analyzed, (&detected.group, &detected.plan), &env)?;
 
     site.log.phase("EXPORTING");
+    exporter::warn_of_another_registry(site, image, &asked.run_image);
     let made = Made {
         group: &detected.group,
         analyzed: &analyzed,

@@ -7,7 +7,7 @@ use crate::exit::{Code, Failure, OrFail as _, fail};
 use crate::images::{self, PlacedImages, Workbench};
 use crate::place::{Found, Parts, Place, Places};
 use crate::version::VERSION;
-use crate::{Site, analyzer, builder, files, privileges, project, run_image, tell};
+use crate::{Site, analyzer, builder, files, names, privileges, project, run_image, tell};
 use cnb::analyzed::Analyzed;
 use cnb::group::GroupToml;
 use cnb::labels::LauncherMetadata;
@@ -40,6 +40,7 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
         site.log.debug("layers are made side by side in any case; -parallel changes nothing");
     }
     let base = base(site, place, &analyzed)?;
+    warn_of_another_registry(site, image, &base.reference);
     let reference = analyzed.image.as_ref().map(|it| it.reference.clone()).filter(|it| !it.is_empty());
     // A previous image that is gone by now is as good as none, until a layer is wanted from it.
     let previous_image = reference.as_deref().and_then(|it| place.find(it).ok().flatten());
@@ -69,6 +70,21 @@ fn base(site: &Site, place: &dyn Place, analyzed: &Analyzed) -> Result<Found, Fa
     images::need(place, "the run image", &run_image.reference, Code::Export)
 }
 
+/// Layers of a run image that is in another registry than the app image have to be moved, and so they have at each rebase.
+///
+/// <https://github.com/buildpacks/spec/blob/b745fcf/buildpack.md#phase-6-export>
+pub(crate) fn warn_of_another_registry(site: &Site, image: &str, run_image: &str) {
+    if site.inputs.switch("daemon") || site.inputs.switch("layout") {
+        return;
+    }
+    if let Some((here, there)) = names::in_two_registries(image, run_image) {
+        site.log.warning(&format!(
+            "the run image is in another registry ({there}) than the app image ({here}): its layers are copied, now and \
+             whenever the image is rebased; a mirror of the run image in {here} is faster"
+        ));
+    }
+}
+
 /// What the phases before made.
 pub(crate) struct Made<'a> {
     pub(crate) group: &'a GroupToml,
@@ -86,7 +102,7 @@ pub(crate) fn export(
 ) -> Result<(), Failure> {
     let work = Work::new()?;
     let dirs = detector::dirs(site, &work);
-    project::copy_launcher_bills(site, &dirs)?;
+    project::copy_own_bills(site, &dirs)?;
     let bench = bench(place, cache)?;
     let (kept, takes_tars) = (cache.volume(), place.takes_tars());
     let images = PlacedImages { bench: &bench, previous: made.previous_image, kept, takes_tars };

@@ -53,6 +53,13 @@ pub(crate) fn in_one_registry(names: &[ImageName]) -> Result<(), Failure> {
     }
 }
 
+/// The registries of two images, where they are not the same one. What is no name, as the path of a layout, is in none.
+pub(crate) fn in_two_registries(one: &str, other: &str) -> Option<(String, String)> {
+    let of = |text: &str| ImageName::parse(text, "docker.io").ok().map(|it| registry(&it).to_owned());
+    let (one, other) = (of(one)?, of(other)?);
+    (one != other).then_some((one, other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +73,16 @@ mod tests {
         assert_eq!(path(&format!("r.example/a@{digest}")), format!("r.example/a/sha256/{}", digest.hex()));
         assert_eq!(same("busybox"), same("docker.io/library/busybox:latest"));
         assert_eq!(same(&format!("r.example/a:b@{digest}")), "r.example/a:b");
+    }
+
+    #[test]
+    fn images_in_two_registries_are_told_apart() {
+        let digest = oci::Digest::of("");
+        let found = in_two_registries("r.example/app:1", &format!("busybox@{digest}"));
+        assert_eq!(found, Some(("r.example".to_owned(), "index.docker.io".to_owned())));
+        assert_eq!(in_two_registries("r.example/app:1", &format!("r.example/run@{digest}")), None);
+        assert_eq!(in_two_registries("busybox", "docker.io/library/debian"), None);
+        assert_eq!(in_two_registries("r.example/app:1", "/layouts/r.example/run/1"), None);
     }
 
     #[test]

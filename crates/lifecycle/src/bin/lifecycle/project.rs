@@ -5,6 +5,7 @@ use crate::{Site, files};
 use lifecycle::Dirs;
 use lifecycle::beneath::Beneath;
 use serde_json::{Map, Value};
+use std::path::Path;
 
 /// The value of `io.buildpacks.project.metadata`.
 pub(crate) fn metadata(site: &Site) -> Result<Value, Failure> {
@@ -60,36 +61,54 @@ fn rfc3339(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// The bills of materials of the launcher that goes into the image, where the platform has them.
-pub(crate) fn copy_launcher_bills(site: &Site, dirs: &Dirs) -> Result<(), Failure> {
+/// The bills of materials of the lifecycle and of the launcher that goes into the image, where the platform has them:
+/// `<component>.sbom.<ext>` in the lifecycle's own directory, and anything with such an ending in a directory that the
+/// platform names for the launcher.
+///
+/// <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#outputs-4>
+pub(crate) fn copy_own_bills(site: &Site, dirs: &Dirs) -> Result<(), Failure> {
     if !site.features.launcher_sbom {
         return Ok(());
     }
-    let from = site.inputs.path("launcher-sbom");
-    let Ok(entries) = fs_err::read_dir(&from) else { return Ok(()) };
-    let of_launcher = |name: &str| {
-        let (component, extension) = name.split_once('.')?;
-        let plain = component == "launcher" || site.inputs.is_given("launcher-sbom");
-        let known = ["sbom.cdx.json", "sbom.spdx.json", "sbom.syft.json"];
-        known.iter().find(|it| plain && extension.ends_with(*it)).copied()
-    };
+    let named = site.inputs.is_given("launcher-sbom");
+    copy_bills(Path::new(OWN_BILLS), Some("lifecycle"), dirs, &["build", "buildpacksio_lifecycle"])?;
+    let to = ["launch", "buildpacksio_lifecycle", "launcher"];
+    copy_bills(&site.inputs.path("launcher-sbom"), (!named).then_some("launcher"), dirs, &to)
+}
+
+/// Where a lifecycle lies in a builder.
+const OWN_BILLS: &str = "/cnb/lifecycle";
+
+/// Copies the bills of materials of a component, or all that are there, to a place beneath the layers' `sbom`.
+fn copy_bills(from: &Path, of: Option<&str>, dirs: &Dirs, to: &[&str]) -> Result<(), Failure> {
+    let Ok(entries) = fs_err::read_dir(from) else { return Ok(()) };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(to) = of_launcher(&name) else { continue };
-        let contents = oci::bounded::read(&entry.path()).or_fail(Code::Export)?;
-        let place = ["sbom", "launch", "buildpacksio_lifecycle", "launcher"];
+        let Some(bill) = bill_name(&name, of) else { continue };
+        let contents = fs_err::read(entry.path()).or_fail(Code::Export)?;
         let mut dir = Beneath::open(&dirs.layers).or_fail(Code::Export)?;
-        for part in place {
+        for part in std::iter::once(&"sbom").chain(to) {
             dir = dir.make_dir(part, None).or_fail(Code::Export)?;
         }
-        dir.write(to, &contents, None).or_fail(Code::Export)?;
+        dir.write(bill, &contents, None).or_fail(Code::Export)?;
     }
     Ok(())
+}
+
+/// What a bill of materials is called where it is copied to; `None`: the file is none, or another component's.
+fn bill_name(file: &str, of: Option<&str>) -> Option<&'static str> {
+    let known = ["sbom.cdx.json", "sbom.spdx.json", "sbom.syft.json"];
+    known.into_iter().find(|ending| match (file.strip_suffix(*ending), of) {
+        (Some(before), Some(component)) => before.strip_suffix('.') == Some(component),
+        (Some(before), None) => before.is_empty() || before.ends_with('.'),
+        (None, _) => false,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lifecycle::Dir;
 
     #[test]
     fn seconds_become_dates() {
@@ -102,6 +121,48 @@ mod tests {
         ] {
             assert_eq!(rfc3339(seconds), date);
         }
+    }
+
+    #[test]
+    fn bills_of_materials_are_those_of_their_component_and_keep_their_format() {
+        let own = [
+            ("lifecycle.sbom.cdx.json", Some("sbom.cdx.json")),
+            ("lifecycle.sbom.syft.json", Some("sbom.syft.json")),
+            ("launcher.sbom.cdx.json", None),
+            ("sbom.cdx.json", None),
+            ("lifecycle", None),
+        ];
+        for (file, name) in own {
+            assert_eq!(bill_name(file, Some("lifecycle")), name, "{file}");
+        }
+        for (file, name) in [
+            ("sbom.spdx.json", Some("sbom.spdx.json")),
+            ("launcher.sbom.cdx.json", Some("sbom.cdx.json")),
+            ("nosbom.cdx.json", None),
+            ("sbom.json", None),
+        ] {
+            assert_eq!(bill_name(file, None), name, "{file}");
+        }
+
+        let room = tempfile::tempdir().unwrap();
+        let (from, layers) = (room.path().join("lifecycle"), room.path().join("layers"));
+        fs_err::create_dir_all(&from).unwrap();
+        fs_err::create_dir_all(&layers).unwrap();
+        fs_err::write(from.join("lifecycle.sbom.cdx.json"), "{}").unwrap();
+        fs_err::write(from.join("launcher.sbom.cdx.json"), "another").unwrap();
+        let nowhere = || Dir::same("/nowhere");
+        let dirs = Dirs {
+            app: nowhere(),
+            layers: Dir::same(&layers),
+            platform: nowhere(),
+            build_config: None,
+            work: nowhere(),
+            owner: None,
+        };
+        copy_bills(&from, Some("lifecycle"), &dirs, &["build", "buildpacksio_lifecycle"]).unwrap();
+        let bill = layers.join("sbom/build/buildpacksio_lifecycle/sbom.cdx.json");
+        assert_eq!(fs_err::read_to_string(bill).unwrap(), "{}");
+        assert!(!layers.join("sbom/launch").exists());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::analyzer::output_names;
 use crate::exit::{Code, Failure, OrFail as _, fail};
 use crate::images::{self, Workbench};
 use crate::place::{Found, Parts, Places};
-use crate::{Site, files, names, privileges, run_image};
+use crate::{Site, exporter, files, names, privileges, run_image};
 use cnb::labels::{LIFECYCLE_METADATA, LifecycleMetadata, RunImageNames};
 use cnb::report::{Report, ReportImage};
 use lifecycle::{Force, RebaseRequest};
@@ -26,6 +26,7 @@ pub(crate) fn run(site: &Site) -> Result<(), Failure> {
         None => run_image::nearest(place, from, &known(site, &app)?)?,
     };
     let base = images::need(place, "the run image", &run_image, Code::Failed)?;
+    exporter::warn_of_another_registry(site, image, &run_image);
     let request = RebaseRequest {
         app: &app.image,
         base: &base.image,
