@@ -1,36 +1,29 @@
-//! `agent.toml` in the layer `config`: what the launch program must know, written by the build.
-//!
-//! ```toml
-//! [agent]
-//! vendor = "opentelemetry"
-//! version = "1.45.1"
-//! skip-processes = ["release", "migrate"]
-//! instrumented = [{ name = "flask", version = "3.1.2" }]
-//! skipped = [{ name = "sqlalchemy", version = "2.1.0", reason = "supports >=1.0.0,<2.1.0" }]
-//!
-//! [identity]
-//! "service.name" = "my-python-app"
-//! ```
+//! What the build leaves for the launch program: `agent.toml` in each agent's layer, `config.toml` in the layer `config`.
+//! docs/formats/agent.md shows both.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The file's name.
+/// The file that makes a layer an agent's: the launch program lists the layers beside its own that have it.
 pub const FILE: &str = "agent.toml";
-/// The layer that holds it, beside the agent's.
+/// What is true of the app whichever agent wakes.
+pub const CONFIG_FILE: &str = "config.toml";
+/// The layer that holds it and the launch program, beside the agents'.
 pub const LAYER: &str = "config";
 
-/// All of `agent.toml`.
+/// All of `config.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct AgentToml {
-    /// What was put in.
-    pub agent: Agent,
+#[serde(rename_all = "kebab-case")]
+pub struct Config {
+    /// Process types in which every agent stays asleep.
+    #[serde(default)]
+    pub skip_processes: Vec<String>,
     /// Resource attributes that the build knows.
     #[serde(default)]
     pub identity: BTreeMap<String, String>,
 }
 
-/// What was put in.
+/// All of `agent.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Agent {
@@ -38,9 +31,9 @@ pub struct Agent {
     pub vendor: String,
     /// Its version.
     pub version: String,
-    /// Process types in which it stays asleep.
+    /// The languages that it observes here.
     #[serde(default)]
-    pub skip_processes: Vec<String>,
+    pub languages: Vec<String>,
     /// What it observes.
     #[serde(default)]
     pub instrumented: Vec<Library>,

@@ -1,11 +1,11 @@
 //! The story of detect and build.
 
-use crate::agent_toml::{self, Agent, AgentToml};
+use crate::agent_toml::{self, Agent, Config};
 use crate::attach::python::{self, Room, Venv};
 use crate::attach::python_code;
 use crate::attach::python_found::{self, Found};
 use crate::attach::python_resolve::{Question, resolve};
-use crate::lock::{Pins, fragment};
+use crate::lock::{Fragment, Pins};
 use crate::vendors::{Inventory, PythonAgent, PythonData, VENDORS, Vendor};
 use crate::{errors, identity};
 use buildpack::digest::{Digest, sha256};
@@ -37,18 +37,35 @@ pub fn detect(context: &Detect) -> Result<Detected, Failure> {
 /// # Errors
 /// When packages cannot be had or layers not be written.
 pub fn build(build: &Build) -> Result<Built, Failure> {
-    let mut agents = Vec::new();
+    let (mut fragment, mut labels) = (Fragment::default(), Vec::new());
     for vendor in vendors(build)? {
         build.log.heading(format_args!("Agent: {}", vendor.id));
-        match (vendor.python, app(build)?) {
-            (Some(data), Found::App(venv)) => agents.extend(python_agent(build, vendor, data, &venv)?),
-            (_, Found::None(why)) => build.log.step(format_args!("no agent: {why}")),
-            (None, _) => build.log.step("no agent: this vendor has none for Python"),
+        let (data, venv) = match (vendor.python, app(build)?) {
+            (Some(data), Found::App(venv)) => (data, venv),
+            (_, Found::None(why)) => {
+                build.log.step(format_args!("no agent: {why}"));
+                continue;
+            }
+            (None, _) => {
+                build.log.step("no agent: this vendor has none for Python");
+                continue;
+            }
+        };
+        let pins = python_agent(build, vendor, data, &venv)?;
+        if !pins.instrumented.is_empty() {
+            labels.push(shown(vendor, &pins));
         }
+        fragment.agent.insert(vendor.id.to_owned(), pins);
+    }
+    if !fragment.agent.is_empty() {
+        lock::write_fragment(&build.layers, &fragment)?;
     }
     let mut built = Built::default();
-    if !agents.is_empty() {
-        built.launch.labels.push(Label { key: LABEL.to_owned(), value: agents.join("; ") });
+    if labels.is_empty() {
+        buildpack::layer::clear(&build.layers, agent_toml::LAYER)?;
+    } else {
+        write_config(build)?;
+        built.launch.labels.push(Label { key: LABEL.to_owned(), value: labels.join("; ") });
     }
     Ok(built)
 }
@@ -80,18 +97,13 @@ fn vendors(context: &Context) -> Result<Vec<&'static Vendor>, Failure> {
 /// The label of the image that says which agents are in it.
 pub const LABEL: &str = "io.packlight.agent";
 
-/// What the agent's layer was made from.
+/// What a layer was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Made {
     digest: String,
 }
 
-fn python_agent(
-    build: &Build,
-    vendor: &Vendor,
-    data: PythonData,
-    venv: &Venv,
-) -> Result<Option<String>, Failure> {
+fn python_agent(build: &Build, vendor: &Vendor, data: PythonData, venv: &Venv) -> Result<Pins, Failure> {
     let agent: PythonAgent = cnb_parse("python.toml", data.table)?;
     let inventory: Inventory = cnb_parse("inventory.toml", data.inventory)?;
     let room = Room::new(build, venv)?;
@@ -103,20 +115,15 @@ fn python_agent(
             .log
             .detail("woken through PYTHONPATH at launch: another buildpack has made the app's environment");
     }
-    lock::write_fragment(&build.layers, &fragment(vendor.id, &pins))?;
     if pins.instrumented.is_empty() {
-        for name in [vendor.id, agent_toml::LAYER] {
-            buildpack::layer::clear(&build.layers, name)?;
-        }
-        return Ok(None);
+        buildpack::layer::clear(&build.layers, vendor.id)?;
+        return Ok(pins);
     }
-    let program = launch_program(build)?;
     let digest = Digest::new()
         .part("pins", pins.digest().as_bytes())
         .part("table", data.table.as_bytes())
         .part("code", python_code::digest().as_bytes())
         .part("hooked", venv.hooked.to_string().as_bytes())
-        .part("launch", sha256(&fs::read(&program)?).as_bytes())
         .hex();
     let layer = build.layer(vendor.id, CACHED, |made: &Made| match made.digest == digest {
         true => Decision::Keep,
@@ -124,12 +131,22 @@ fn python_agent(
     })?;
     if layer.is_empty() {
         python::fill(build, &question, vendor.id, &pins, &layer.path)?;
-        layer.add_exec_d("packlight-agent", &program)?;
+        fs::write(layer.path.join(agent_toml::FILE), toml::to_string(&about(vendor, &pins))?)?;
         layer.write_sbom(&sbom(&pins))?;
     }
     layer.finish(&Made { digest })?;
-    write_config(build, vendor, &pins)?;
-    Ok(Some(shown(vendor, &pins)))
+    Ok(pins)
+}
+
+/// What the launch program is told of an agent.
+fn about(vendor: &Vendor, pins: &Pins) -> Agent {
+    Agent {
+        vendor: vendor.id.to_owned(),
+        version: pins.version.clone(),
+        languages: vec!["python".to_owned()],
+        instrumented: pins.instrumented.clone(),
+        skipped: pins.skipped.clone(),
+    }
 }
 
 /// The pins of the lock while nothing they were resolved from has changed, else new ones, near to the old.
@@ -184,25 +201,25 @@ fn sbom(pins: &Pins) -> Sbom {
     Sbom::new(packages)
 }
 
-fn write_config(build: &Build, vendor: &Vendor, pins: &Pins) -> Result<(), Failure> {
-    let config = AgentToml {
-        agent: Agent {
-            vendor: vendor.id.to_owned(),
-            version: pins.version.clone(),
-            skip_processes: SKIP_PROCESSES.iter().map(|it| (*it).to_owned()).collect(),
-            instrumented: pins.instrumented.clone(),
-            skipped: pins.skipped.clone(),
-        },
+/// The launch program and what is true of the app whichever agent wakes: a new version of an agent leaves it as it is.
+fn write_config(build: &Build) -> Result<(), Failure> {
+    let config = Config {
+        skip_processes: SKIP_PROCESSES.iter().map(|it| (*it).to_owned()).collect(),
         identity: identity::attributes(build)?,
     };
-    let text = toml::to_string(&config)?;
-    let made = Made { digest: sha256(text.as_bytes()) };
+    let (text, program) = (toml::to_string(&config)?, launch_program(build)?);
+    let digest = Digest::new()
+        .part("config", text.as_bytes())
+        .part("launch", sha256(&fs::read(&program)?).as_bytes())
+        .hex();
+    let made = Made { digest };
     let layer = build.layer(agent_toml::LAYER, CACHED, |old: &Made| match *old == made {
         true => Decision::Keep,
-        false => Decision::Recreate("who the app is or what is instrumented has changed".to_owned()),
+        false => Decision::Recreate("who the app is or the launch program has changed".to_owned()),
     })?;
     if layer.is_empty() {
-        fs::write(layer.path.join(agent_toml::FILE), text)?;
+        fs::write(layer.path.join(agent_toml::CONFIG_FILE), text)?;
+        layer.add_exec_d("packlight-agent", &program)?;
     }
     layer.finish(&made)
 }

@@ -3,10 +3,11 @@
 //! It is pure: the program in `src/bin/packlight-agent.rs` reads and writes. Nothing is sent from here, and no
 //! secret is shown.
 
-use crate::agent_toml::AgentToml;
-use destinations::{Signal, Variables, otel};
+use crate::agent_toml::{Agent, Config, Library};
+use crate::vendor_words::{WORDS, Words};
+use destinations::{Plan, Signal, Variables, otel};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Where the launcher's own process says which process type it starts.
 /// <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#launch>
@@ -23,12 +24,21 @@ pub struct Launch<'a> {
     pub processes: &'a [String],
     /// The launcher's process id, which becomes the app's.
     pub pid: u32,
-    /// The agent's layer.
-    pub layer: &'a Path,
+    /// The image's agents, in the order of their names.
+    pub agents: &'a [Installed],
+    /// What the build knew of the app.
+    pub config: &'a Config,
+}
+
+/// An agent of the image.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Installed {
+    /// Its layer.
+    pub layer: PathBuf,
     /// What goes in front of PYTHONPATH, where the app's environment has no hook.
-    pub path: Option<&'a Path>,
-    /// What the build wrote.
-    pub agent: &'a AgentToml,
+    pub path: Option<PathBuf>,
+    /// What the build wrote about it.
+    pub about: Agent,
 }
 
 /// What it does: variables for the app, and lines for a person.
@@ -48,22 +58,88 @@ pub fn answer(launch: &Launch) -> Answer {
         return Answer::default();
     }
     let plan = destinations::plan(launch.variables);
-    let mut lines: Vec<String> = plan.notes.iter().map(|it| format!("packlight: {it}")).collect();
-    if plan.is_empty() {
-        return Answer { lines, ..Answer::default() };
+    let claims = claims(launch, &plan);
+    let mut lines = Vec::new();
+    if claims.iter().any(|it| it.words.is_none()) || claims.is_empty() {
+        lines.extend(plan.notes.iter().map(|it| format!("packlight: {it}")));
     }
-    let mut set: BTreeMap<String, String> =
-        Signal::ALL.into_iter().map(|it| otel::exporter_variable(&plan, it)).collect();
-    set.insert("PACKLIGHT_PYTHON_AGENT".to_owned(), launch.layer.join("python").display().to_string());
-    set.insert("PACKLIGHT_AGENT_PID".to_owned(), launch.pid.to_string());
-    if let Some(path) = launch.path {
+    let Some((first, others)) = claims.split_first() else { return Answer { lines, ..Answer::default() } };
+    let mut set = wake(launch, first.agent);
+    match first.words {
+        None => {
+            set.extend(Signal::ALL.into_iter().map(|it| otel::exporter_variable(&plan, it)));
+            identify(launch, &mut set);
+        }
+        Some(words) => tell(launch, words, &mut set),
+    }
+    lines.insert(0, format!("packlight: {}", line(first, others)));
+    Answer { set, lines }
+}
+
+/// An agent that somebody has named a destination for.
+struct Claim<'a> {
+    agent: &'a Installed,
+    /// Its vendor's vocabulary; `None`: OpenTelemetry's.
+    words: Option<&'static Words>,
+    /// What named it, for a person.
+    by: String,
+}
+
+/// All claims; the first one counts.
+fn claims<'a>(launch: &Launch<'a>, plan: &Plan) -> Vec<Claim<'a>> {
+    let agent_of = |vendor: &str| launch.agents.iter().find(|it| it.about.vendor == vendor);
+    let is_set = |name: &str| launch.variables.get(name).is_some_and(|it| !it.trim().is_empty());
+    let own = WORDS.iter().filter_map(|words| {
+        let agent = agent_of(words.vendor)?;
+        let by = words.claims.iter().find(|it| is_set(it))?;
+        Some(Claim { agent, words: Some(words), by: format!("by {by}") })
+    });
+    let otlp = agent_of("opentelemetry").filter(|_| !plan.is_empty());
+    let otlp = otlp.map(|agent| Claim { agent, words: None, by: plan.to_string() });
+    own.chain(otlp).collect()
+}
+
+/// What wakes any agent.
+fn wake(launch: &Launch, agent: &Installed) -> BTreeMap<String, String> {
+    let mut set = BTreeMap::from([
+        ("PACKLIGHT_AGENT_VENDOR".to_owned(), agent.about.vendor.clone()),
+        ("PACKLIGHT_PYTHON_AGENT".to_owned(), agent.layer.join("python").display().to_string()),
+        ("PACKLIGHT_AGENT_PID".to_owned(), launch.pid.to_string()),
+    ]);
+    if let Some(path) = &agent.path {
         let old = launch.variables.get("PYTHONPATH").filter(|it| !it.is_empty());
         let rest = old.map(|it| format!(":{it}")).unwrap_or_default();
         set.insert("PYTHONPATH".to_owned(), format!("{}{rest}", path.display()));
     }
-    identify(launch, &mut set);
-    lines.insert(0, format!("packlight: {}", line(launch.agent, &plan.to_string())));
-    Answer { set, lines }
+    set
+}
+
+/// Who the app is, in the vendor's words, where the user has not used them. Where OTLP goes, and with which secrets, is
+/// none of the vendor's business: ddtrace 4 would even send its spans there instead of to Datadog.
+fn tell(launch: &Launch, words: &Words, set: &mut BTreeMap<String, String>) {
+    for (attribute, variable) in words.facts {
+        let is_set = launch.variables.get(*variable).is_some_and(|it| !it.is_empty());
+        if let (Some(value), false) = (fact(launch, attribute), is_set) {
+            set.insert((*variable).to_owned(), value);
+        }
+    }
+    for (name, _) in launch.variables.iter().filter(|(_, value)| !value.is_empty()) {
+        if name.starts_with("OTEL_") && (name.ends_with("_EXPORTER") || name.contains("_OTLP_")) {
+            set.insert(name.clone(), String::new());
+        }
+    }
+}
+
+/// An attribute by what the user says in OpenTelemetry's words, else as the build knew it.
+fn fact(launch: &Launch, attribute: &str) -> Option<String> {
+    let named = launch.variables.get("OTEL_SERVICE_NAME").filter(|it| !it.is_empty());
+    if let (Some(name), "service.name") = (named, attribute) {
+        return Some(name.clone());
+    }
+    let given = launch.variables.get("OTEL_RESOURCE_ATTRIBUTES").map_or("", String::as_str);
+    let mut items = given.split(',').filter_map(|it| it.split_once('='));
+    let item = items.find(|(key, _)| key.trim() == attribute).map(|(_, value)| value.trim().to_owned());
+    item.or_else(|| launch.config.identity.get(attribute).cloned())
 }
 
 /// The process type; `None` when the launcher runs a shell or somebody's own command. With `--entrypoint web` the engine
@@ -77,22 +153,28 @@ fn process_type<'a>(launch: &Launch<'a>) -> Option<&'a str> {
 fn sleeps(launch: &Launch, process: &str) -> bool {
     match launch.variables.get("PACKLIGHT_AGENT_SKIP_PROCESSES") {
         Some(list) => list.split([',', ' ']).any(|it| it == process),
-        None => launch.agent.agent.skip_processes.iter().any(|it| it == process),
+        None => launch.config.skip_processes.iter().any(|it| it == process),
     }
 }
 
 /// `opentelemetry 1.45.1: traces → console; instruments flask 3.1.2, jinja2 3.1.6; skipped sqlalchemy 2.1.0 (…)`.
-fn line(agent: &AgentToml, plan: &str) -> String {
-    let agent = &agent.agent;
-    let mut text = format!("{} {}: {plan}; instruments ", agent.vendor, agent.version);
-    let names: Vec<String> = agent.instrumented.iter().map(crate::agent_toml::Library::shown).collect();
+fn line(claim: &Claim, others: &[Claim]) -> String {
+    let about = &claim.agent.about;
+    let mut text = format!("{} {}: {}; instruments ", about.vendor, about.version, claim.by);
+    let names: Vec<String> = about.instrumented.iter().map(Library::shown).collect();
     text.push_str(if names.is_empty() { "nothing" } else { "" });
     text.push_str(&names.join(", "));
-    if !agent.skipped.is_empty() {
+    if !about.skipped.is_empty() {
         let skipped: Vec<String> =
-            agent.skipped.iter().map(|it| format!("{} ({})", it.shown(), it.reason)).collect();
+            about.skipped.iter().map(|it| format!("{} ({})", it.shown(), it.reason)).collect();
         text.push_str("; skipped ");
         text.push_str(&skipped.join(", "));
+    }
+    for other in others {
+        text.push_str(&format!(
+            "; {} is named too ({}) and stays asleep",
+            other.agent.about.vendor, other.by
+        ));
     }
     text
 }
@@ -103,11 +185,11 @@ fn identify(launch: &Launch, set: &mut BTreeMap<String, String>) {
     let has = |key: &str| given.split(',').any(|it| it.split('=').next().is_some_and(|it| it.trim() == key));
     let named = launch.variables.get("OTEL_SERVICE_NAME").is_some_and(|it| !it.is_empty());
     if let (Some(name), false, false) =
-        (launch.agent.identity.get("service.name"), named, has("service.name"))
+        (launch.config.identity.get("service.name"), named, has("service.name"))
     {
         set.insert("OTEL_SERVICE_NAME".to_owned(), name.clone());
     }
-    let known = launch.agent.identity.iter().filter(|(key, _)| *key != "service.name");
+    let known = launch.config.identity.iter().filter(|(key, _)| *key != "service.name");
     let mut items: Vec<String> = known
         .filter(|(key, _)| !has(key))
         .map(|(key, value)| format!("{key}={}", percent_encoded(value)))
@@ -162,15 +244,28 @@ pub fn toml_of(set: &BTreeMap<String, String>) -> String {
 mod tests {
     use super::*;
 
-    fn agent() -> AgentToml {
-        toml::from_str(
+    fn agents() -> Vec<Installed> {
+        let about = toml::from_str(
             r#"
-            [agent]
             vendor = "opentelemetry"
             version = "1.45.1"
-            skip-processes = ["release"]
             instrumented = [{ name = "flask", version = "3.1.2" }, { name = "sqlite3" }]
             skipped = [{ name = "sqlalchemy", version = "2.1.0", reason = "supports <2.1.0" }]
+            "#,
+        )
+        .unwrap();
+        vec![Installed { layer: "/layers/packlight_apm/opentelemetry".into(), path: None, about }]
+    }
+
+    fn ask(started_as: &str, variables: &[(&str, &str)]) -> Answer {
+        ask_of(&agents(), started_as, variables)
+    }
+
+    fn ask_of(agents: &[Installed], started_as: &str, variables: &[(&str, &str)]) -> Answer {
+        let variables = variables.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let config = toml::from_str(
+            r#"
+            skip-processes = ["release"]
             [identity]
             "service.name" = "my-app"
             "service.version" = "1.0"
@@ -178,23 +273,68 @@ mod tests {
             "deployment.environment.name" = "production"
             "#,
         )
-        .unwrap()
-    }
-
-    fn ask(started_as: &str, variables: &[(&str, &str)]) -> Answer {
-        let variables = variables.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-        let agent = agent();
-        let layer = Path::new("/layers/packlight_apm/opentelemetry");
+        .unwrap();
         let processes = ["web".to_owned(), "release".to_owned()];
         answer(&Launch {
             variables: &variables,
             started_as,
             processes: &processes,
             pid: 7,
-            layer,
-            path: None,
-            agent: &agent,
+            agents,
+            config: &config,
         })
+    }
+
+    fn three() -> Vec<Installed> {
+        let of = |vendor: &str| Installed {
+            layer: format!("/l/{vendor}").into(),
+            path: None,
+            about: Agent { vendor: vendor.to_owned(), version: "1".to_owned(), ..Agent::default() },
+        };
+        ["datadog", "newrelic", "opentelemetry"].map(of).into()
+    }
+
+    #[test]
+    fn a_vendors_own_variable_wakes_its_agent_which_is_told_who_the_app_is_and_nothing_of_otlp() {
+        let on = [
+            ("DD_AGENT_HOST", "h"),
+            ("DD_ENV", "mine"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.version=2"),
+            ("OTEL_TRACES_EXPORTER", "otlp"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "k=secret"),
+        ];
+        let answer = ask_of(&three(), "web", &on);
+        assert_eq!(
+            answer.lines,
+            ["packlight: datadog 1: by DD_AGENT_HOST; instruments nothing; opentelemetry is named too \
+              (traces → http://localhost:4318) and stays asleep"]
+        );
+        assert_eq!(
+            toml_of(&answer.set),
+            r#"DD_SERVICE = "my-app"
+DD_VERSION = "2"
+OTEL_EXPORTER_OTLP_HEADERS = ""
+OTEL_TRACES_EXPORTER = ""
+PACKLIGHT_AGENT_PID = "7"
+PACKLIGHT_AGENT_VENDOR = "datadog"
+PACKLIGHT_PYTHON_AGENT = "/l/datadog/python"
+"#
+        );
+    }
+
+    #[test]
+    fn one_agent_wakes_and_only_one_that_is_in_the_image() {
+        let vendor = |agents: &[Installed], on: &[(&str, &str)]| {
+            ask_of(agents, "web", on).set.get("PACKLIGHT_AGENT_VENDOR").cloned()
+        };
+        let key = ("NEW_RELIC_LICENSE_KEY", "k");
+        assert_eq!(vendor(&three(), &[key]).as_deref(), Some("newrelic"));
+        assert_eq!(vendor(&three(), &[key, ("DD_API_KEY", "k")]).as_deref(), Some("datadog"));
+        assert_eq!(vendor(&three(), &[key, ("DD_API_KEY", " ")]).as_deref(), Some("newrelic"));
+        assert_eq!(vendor(&three(), &[("SENTRY_DSN", "x")]), None);
+        assert_eq!(vendor(&agents(), &[key]), None);
+        let both = [key, ("OTEL_TRACES_EXPORTER", "console")];
+        assert_eq!(vendor(&agents(), &both).as_deref(), Some("opentelemetry"));
     }
 
     #[test]
@@ -213,6 +353,7 @@ OTEL_RESOURCE_ATTRIBUTES = "deployment.environment.name=production,service.versi
 OTEL_SERVICE_NAME = "my-app"
 OTEL_TRACES_EXPORTER = "console"
 PACKLIGHT_AGENT_PID = "7"
+PACKLIGHT_AGENT_VENDOR = "opentelemetry"
 PACKLIGHT_PYTHON_AGENT = "/layers/packlight_apm/opentelemetry/python"
 "#
         );
@@ -225,22 +366,11 @@ PACKLIGHT_PYTHON_AGENT = "/layers/packlight_apm/opentelemetry/python"
 
     #[test]
     fn without_a_hook_a_folder_goes_in_front_of_what_the_user_has() {
-        let agent = agent();
+        let mut agents = agents();
+        agents[0].path = Some("/a/path/3.11".into());
         let with = |variables: &[(&str, &str)]| {
-            let console = [("OTEL_TRACES_EXPORTER", "console")];
-            let all = variables.iter().chain(&console);
-            let variables = all.map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-            let (started_as, layer) = ("/cnb/process/web", Path::new("/a"));
-            let path = Some(Path::new("/a/path/3.11"));
-            answer(&Launch {
-                variables: &variables,
-                started_as,
-                processes: &[],
-                pid: 7,
-                layer,
-                path,
-                agent: &agent,
-            })
+            let all = [variables, &[("OTEL_TRACES_EXPORTER", "console")]].concat();
+            ask_of(&agents, "/cnb/process/web", &all)
         };
         assert_eq!(with(&[]).set["PYTHONPATH"], "/a/path/3.11");
         assert_eq!(with(&[("PYTHONPATH", "/x:/y")]).set["PYTHONPATH"], "/a/path/3.11:/x:/y");

@@ -9,4 +9,5 @@ pub mod errors;
 pub mod identity;
 pub mod launch;
 pub mod lock;
+pub mod vendor_words;
 pub mod vendors;

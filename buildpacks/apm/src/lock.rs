@@ -42,8 +42,9 @@ impl Pins {
     }
 }
 
-/// The whole fragment, as it is written.
-#[must_use]
-pub fn fragment(vendor: &str, pins: &Pins) -> BTreeMap<&'static str, BTreeMap<String, Pins>> {
-    BTreeMap::from([("agent", BTreeMap::from([(vendor.to_owned(), pins.clone())]))])
+/// The whole fragment, as it is written: the agents by vendor.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Fragment {
+    /// `[agent.<vendor>]`.
+    pub agent: BTreeMap<String, Pins>,
 }

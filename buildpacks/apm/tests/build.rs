@@ -263,7 +263,13 @@ fn what_fits_is_put_in_and_the_same_input_is_asked_nothing_and_gives_the_same_by
     room.bind_lock();
     let nowhere = Path::new("/nowhere");
     let log = room.build(nowhere);
-    assert!(log.contains("layer opentelemetry: kept"), "{log}");
+    assert!(log.contains("layer opentelemetry: kept") && log.contains("layer config: kept"), "{log}");
+    assert!(room.at("layers/opentelemetry/agent.toml").is_file());
+    assert!(room.at("layers/config/exec.d/packlight-agent").is_file());
+    assert!(!room.at("layers/opentelemetry/exec.d").exists(), "one launch program for all agents");
+    fs_err::write(room.at("platform/env/BP_OCI_TITLE"), "another").unwrap();
+    let log = room.build(nowhere);
+    assert!(log.contains("layer opentelemetry: kept") && log.contains("who the app is"), "{log}");
 
     fs_err::remove_dir_all(room.at("layers")).unwrap();
     fs_err::create_dir_all(room.at("layers")).unwrap();
@@ -356,15 +362,13 @@ fn every_row_names_a_class_that_exists_in_its_package() {
 #[test]
 fn the_launch_program_answers_on_descriptor_three_when_a_process_type_is_started() {
     let dir = tempfile::tempdir().unwrap();
-    let program = dir.path().join("opentelemetry/exec.d/packlight-agent");
-    fs_err::create_dir_all(dir.path().join("config")).unwrap();
+    let program = dir.path().join("config/exec.d/packlight-agent");
+    fs_err::create_dir_all(dir.path().join("opentelemetry")).unwrap();
     testing::program(&program, fs_err::read(env!("CARGO_BIN_EXE_packlight-agent")).unwrap()).unwrap();
-    let config = dir.path().join("config/agent.toml");
-    fs_err::write(
-        &config,
-        "[agent]\nvendor = \"opentelemetry\"\nversion = \"1\"\n[identity]\n\"service.name\" = \"my-app\"\n",
-    )
-    .unwrap();
+    let config = dir.path().join("config/config.toml");
+    fs_err::write(&config, "[identity]\n\"service.name\" = \"my-app\"\n").unwrap();
+    let about = "vendor = \"opentelemetry\"\nversion = \"1\"\n";
+    fs_err::write(dir.path().join("opentelemetry/agent.toml"), about).unwrap();
     let launch = |name: &str| {
         let inner = format!("'{}' 3>'{}/out'; :", program.display(), dir.path().display());
         let out = Command::new("bash")

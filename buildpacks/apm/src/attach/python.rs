@@ -4,7 +4,7 @@
 //! <layer>/python/         the agent's own code; the hook in the app's environment loads packlight_start.py from it
 //! <layer>/site-packages/  packages that the app lacks; put at the end of the app's path
 //! <layer>/manifest.json   which module is instrumented by what
-//! <layer>/exec.d/         the launch program
+//! <layer>/agent.toml      whose agent it is and what it observes, for the launch program in the layer `config`
 //! <layer>/path/<3.13>/    where the app's environment has no hook: goes in front of PYTHONPATH when the agent wakes
 //! ```
 

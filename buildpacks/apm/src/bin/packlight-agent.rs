@@ -2,9 +2,9 @@
 //!
 //! Whatever goes wrong here is one line on stderr; the app starts in any case.
 
-use buildpack_apm::agent_toml::{self, AgentToml};
+use buildpack_apm::agent_toml;
 use buildpack_apm::attach::python::PATH_DIR;
-use buildpack_apm::launch::{Launch, PROCESS_DIR, answer, toml_of};
+use buildpack_apm::launch::{Installed, Launch, PROCESS_DIR, answer, toml_of};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,13 +32,31 @@ fn path_of(layer: &Path) -> Option<PathBuf> {
     Some(fs_err::read_dir(layer.join(PATH_DIR)).ok()?.next()?.ok()?.path())
 }
 
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, std::io::Error> {
+    toml::from_str(&fs_err::read_to_string(path)?)
+        .map_err(|it| std::io::Error::other(format!("{}: {}", path.display(), it.message())))
+}
+
+/// The agents of the image: each layer of this buildpack that says it is one.
+fn installed(layers: &Path) -> Result<Vec<Installed>, std::io::Error> {
+    let mut all = Vec::new();
+    for entry in fs_err::read_dir(layers)? {
+        let layer = entry?.path();
+        let file = layer.join(agent_toml::FILE);
+        if file.is_file() {
+            all.push(Installed { about: read(&file)?, path: path_of(&layer), layer });
+        }
+    }
+    all.sort_by(|a, b| a.layer.cmp(&b.layer));
+    Ok(all)
+}
+
 fn run() -> Result<Vec<String>, std::io::Error> {
-    // <layers>/<buildpack>/<agent>/exec.d/<this program>
+    // <layers>/<buildpack>/config/exec.d/<this program>
     let exe = fs_err::read_link("/proc/self/exe")?;
     let layer = exe.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
-    let config = layer.with_file_name(agent_toml::LAYER).join(agent_toml::FILE);
-    let agent: AgentToml = toml::from_str(&fs_err::read_to_string(&config)?)
-        .map_err(|it| std::io::Error::other(format!("{}: {}", config.display(), it.message())))?;
+    let config = read(&layer.join(agent_toml::CONFIG_FILE))?;
+    let agents = installed(layer.parent().unwrap_or(layer))?;
     let pid = std::os::unix::process::parent_id();
     let command = fs_err::read(format!("/proc/{pid}/cmdline"))?;
     let started_as = command.split(|it| *it == 0).next().unwrap_or_default();
@@ -49,9 +67,8 @@ fn run() -> Result<Vec<String>, std::io::Error> {
         started_as: &String::from_utf8_lossy(started_as),
         processes: &processes(),
         pid,
-        layer,
-        path: path_of(layer).as_deref(),
-        agent: &agent,
+        agents: &agents,
+        config: &config,
     });
     if !answer.set.is_empty() {
         // The launcher's pipe; opening it by its name spares an `unsafe` for the raw descriptor.
