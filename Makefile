@@ -1,6 +1,6 @@
 # What can be done here. `make` alone prints the list; each recipe is a line or a script in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help setup build payload dist demo test test-peers lint fuzz docs bench clean
+.PHONY: help setup build payload dist demo test test-peers test-mutants lint fuzz docs bench clean
 
 help: ## this list
 	@echo "Packlight: source in, observable image out."
@@ -31,6 +31,9 @@ test: ## every test, as .ci/run does
 test-peers: ## the specification's cases, and our lifecycle under pack and beside the reference lifecycle
 	@tools/setup.sh peers
 	@tools/test.sh peers
+
+test-mutants: ## our sources with one line made wrong, and the test that notices: those not seen yet; MUTANTS="a b" for some of them
+	@tools/mutants.sh $(if $(MUTANTS),$(MUTANTS),new)
 
 lint: ## formatting and lints
 	@tools/test.sh lint

@@ -98,8 +98,52 @@ fn room() -> &'static Path {
 /// # Errors
 /// When a source can't be read.
 pub fn tests() -> io::Result<BTreeSet<String>> {
-    let top = room().parent().unwrap_or_else(room);
     let mut found = BTreeSet::new();
+    each_test(|room, _, test| {
+        found.insert(format!("{room}::{test}"));
+    })?;
+    Ok(found)
+}
+
+/// Where a test is, in the words of `cargo test`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TestPlace {
+    /// The package.
+    pub package: String,
+    /// Which of its targets has it.
+    pub target: Vec<String>,
+}
+
+/// Where the test `room::test` is.
+///
+/// # Errors
+/// When it is nowhere, or a source can't be read.
+pub fn place_of(room: &str, test: &str) -> io::Result<TestPlace> {
+    let mut place = None;
+    each_test(|it, path, name| {
+        if it == room && name == test {
+            place = Some(path.to_owned());
+        }
+    })?;
+    let path = place.ok_or_else(|| io::Error::other(format!("there is no test {room}::{test}")))?;
+    let manifest =
+        path.ancestors().map(|it| it.join("Cargo.toml")).find(|it| it.is_file()).unwrap_or_default();
+    let toml: toml::Table =
+        cnb::parse(room, &fs_err::read_to_string(&manifest)?).map_err(io::Error::other)?;
+    let package = toml.get("package").and_then(|it| it.get("name")).and_then(toml::Value::as_str);
+    let top = manifest.parent().unwrap_or(&path).to_owned();
+    let mut parts = path.strip_prefix(&top).unwrap_or(&path).iter().map(|it| it.to_string_lossy());
+    let target = match (parts.next().as_deref(), parts.next()) {
+        (Some("tests"), Some(name)) => vec!["--test".to_owned(), name.trim_end_matches(".rs").to_owned()],
+        (_, Some(name)) if name == "bin" => vec!["--bins".to_owned()],
+        _ if top.join("src/lib.rs").exists() => vec!["--lib".to_owned()],
+        _ => vec!["--bins".to_owned()],
+    };
+    Ok(TestPlace { package: package.unwrap_or(room).to_owned(), target })
+}
+
+fn each_test(mut seen: impl FnMut(&str, &Path, &str)) -> io::Result<()> {
+    let top = room().parent().unwrap_or_else(room);
     let crates = fs_err::read_dir(top.join("crates"))?.flatten().map(|it| it.path());
     let buildpacks = fs_err::read_dir(top.join("buildpacks"))?.flatten().map(|it| it.path());
     for path in crates.chain(buildpacks).chain([room().to_owned()]) {
@@ -109,11 +153,12 @@ pub fn tests() -> io::Result<BTreeSet<String>> {
             if path.is_dir() {
                 open.extend(fs_err::read_dir(&path)?.flatten().map(|it| it.path()));
             } else if path.extension().is_some_and(|it| it == "rs") {
-                found.extend(names(&fs_err::read_to_string(&path)?).map(|it| format!("{name}::{it}")));
+                let source = fs_err::read_to_string(&path)?;
+                names(&source).for_each(|it| seen(&name, &path, it));
             }
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The functions of a source that are tests.
@@ -127,6 +172,17 @@ fn names(source: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_test_is_found_in_its_target() {
+        let target = |room: &str, test: &str| place_of(room, test).unwrap();
+        let whole = target("lifecycle", "what_the_table_leaves_out_is_no_news");
+        assert_eq!((whole.package.as_str(), whole.target.join(" ").as_str()), ("lifecycle", "--test whole"));
+        let own = target("conformance", "a_test_is_found_in_its_target");
+        assert_eq!((own.package.as_str(), own.target.join(" ").as_str()), ("conformance", "--lib"));
+        assert_eq!(target("lifecycle", "seconds_become_dates").target, ["--bins"]);
+        assert!(place_of("cnb", "nothing_of_that_name").is_err());
+    }
 
     #[test]
     fn a_function_is_a_test_when_it_says_so() {

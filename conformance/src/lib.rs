@@ -12,6 +12,7 @@ pub mod outcome;
 pub mod peers;
 pub mod plain;
 pub mod programs;
+pub mod source_mutants;
 pub mod suite;
 pub mod table;
 pub mod whole;

@@ -3,6 +3,7 @@
 
 use crate::clauses;
 use crate::peers;
+use crate::source_mutants;
 use crate::suite::{self, Named};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,6 +24,7 @@ pub fn path() -> PathBuf {
 pub fn print() -> io::Result<String> {
     let clauses = clauses::all()?;
     let reference = peers::recorded()?;
+    let mutants = source_mutants::all()?;
     let cases: BTreeMap<String, Named> = suite::all()?.into_iter().map(|it| (it.id.clone(), it)).collect();
     let shown = clauses.iter().filter(|it| !it.cases.is_empty()).count();
     let not_ours = clauses.iter().filter(|it| !it.not_ours.is_empty()).count();
@@ -33,10 +35,12 @@ pub fn print() -> io::Result<String> {
          (they ask something of those who write buildpacks, make base images or run a site, and nothing of a lifecycle or \
          a platform), and {} are not shown, each with the reason. A case of a folder (`whole/...`) is run with the \
          programs of `/cnb/lifecycle`, ours and the reference's, and has been seen to fail with each mutant beside it \
-         (`mutants.toml`, `src/mutants.rs`); a `room::test` is a test of ours alone. The reference passes {passed} of {} \
+         (`mutants.toml`, `src/mutants.rs`); a `room::test` is a test of ours alone, and so are the mutants beside it, {} in \
+         all, each made of our own sources (`source-mutants.toml`, `make test-mutants`). The reference passes {passed} of {} \
          cases (`reference.toml`, written by `make test-peers`).\n",
         clauses.len(),
         clauses.len() - shown - not_ours,
+        mutants.len(),
         cases.len(),
     );
     for document in clauses::DOCUMENTS {
@@ -62,7 +66,14 @@ pub fn print() -> io::Result<String> {
                     Some(case) => {
                         (case.mutants().join(", "), reference.get(id).map_or("not run", String::as_str))
                     }
-                    None => (String::new(), ""),
+                    None => {
+                        let shows = |mutant: &&source_mutants::SourceMutant| {
+                            mutant.test == *id && mutant.clauses.contains(&it.id)
+                        };
+                        let names: Vec<&str> =
+                            mutants.iter().filter(shows).map(|it| it.name.as_str()).collect();
+                        (names.join(", "), "")
+                    }
                 };
                 let _ = writeln!(text, "{start} {id} | {mutants} | passes | {theirs} |");
             }

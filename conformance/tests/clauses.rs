@@ -1,6 +1,6 @@
 //! The inventory of clauses is whole and true to what is there, and the table is what it comes to.
 
-use conformance::{clauses, suite, table};
+use conformance::{clauses, source_mutants, suite, table};
 use std::collections::BTreeSet;
 
 #[test]
@@ -39,6 +39,39 @@ fn every_clause_names_what_shows_it_or_says_why_nothing_does_and_every_case_show
         clauses.iter().filter(|it| !it.cases.is_empty()).count(),
         clauses.len()
     );
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn every_mutant_of_our_sources_can_be_made_and_its_test_was_seen_to_notice_it() {
+    let mutants = source_mutants::all().unwrap();
+    let seen = source_mutants::seen().unwrap();
+    let clauses = clauses::all().unwrap();
+    let mut wrong = Vec::new();
+    let mut names = BTreeSet::new();
+    for it in &mutants {
+        if !names.insert(it.name.as_str()) {
+            wrong.push(format!("{} is there twice", it.name));
+        }
+        match it.digest() {
+            Ok(digest) if seen.get(&it.name) == Some(&digest) => {}
+            Ok(_) => wrong.push(format!(
+                "{} was not seen to fail {} as the two are now: make test-mutants MUTANTS={}",
+                it.name, it.test, it.name
+            )),
+            Err(error) => wrong.push(error.to_string()),
+        }
+        for id in &it.clauses {
+            let shown = clauses.iter().any(|clause| clause.id == *id && clause.cases.contains(&it.test));
+            if !shown {
+                wrong.push(format!("{}: {} is no case of {id}", it.name, it.test));
+            }
+        }
+    }
+    wrong.extend(
+        seen.keys().filter(|it| !names.contains(it.as_str())).map(|it| format!("{it} is no mutant any more")),
+    );
+    println!("{} mutants of our sources", mutants.len());
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 

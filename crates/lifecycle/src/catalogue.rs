@@ -100,6 +100,9 @@ pub enum CatalogueError {
         /// What it declares.
         api: ApiVersion,
     },
+    /// Its API is no version.
+    #[error(transparent)]
+    NotAnApi(ParseError),
     /// A composite buildpack that contains itself.
     #[error("composite buildpack `{0}` contains itself; take it out of its own order")]
     Cycle(String),
@@ -226,6 +229,10 @@ impl Catalogue {
     }
 }
 
+fn has_an_api(text: &str) -> bool {
+    text.parse::<toml::Table>().is_ok_and(|it| it.contains_key("api"))
+}
+
 fn read(kind: Kind, dir: &Dir) -> Result<Known, CatalogueError> {
     let file = kind.descriptor();
     let open = Beneath::open(dir)?;
@@ -234,7 +241,10 @@ fn read(kind: Kind, dir: &Dir) -> Result<Known, CatalogueError> {
     };
     let path = dir.inside.join(file).display().to_string();
     let text = String::from_utf8_lossy(&bytes);
-    let ApiOnly { api } = cnb::parse(&path, &text)?;
+    let ApiOnly { api } = cnb::parse(&path, &text).map_err(|error| match has_an_api(&text) {
+        true => CatalogueError::NotAnApi(error),
+        false => CatalogueError::Parse(error),
+    })?;
     let Some(features) = api::buildpack_features(api) else {
         return Err(CatalogueError::Api { kind, who: dir.inside.display().to_string(), api });
     };

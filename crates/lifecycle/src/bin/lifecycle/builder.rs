@@ -56,7 +56,9 @@ pub(crate) fn build(
 fn failed(error: BuildError) -> Failure {
     let code = match &error {
         BuildError::Failed { .. } => Code::BuildpackFailed,
-        BuildError::Catalogue(lifecycle::CatalogueError::Api { .. }) => Code::BuildpackApi,
+        BuildError::Catalogue(
+            lifecycle::CatalogueError::Api { .. } | lifecycle::CatalogueError::NotAnApi(_),
+        ) => Code::BuildpackApi,
         _ => Code::Build,
     };
     Err::<(), _>(error).or_fail(code).err().unwrap_or_else(|| fail(code, "the build failed"))

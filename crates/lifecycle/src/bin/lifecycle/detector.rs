@@ -90,7 +90,9 @@ fn nothing(site: &Site, error: DetectError) -> Failure {
     let code = match &error {
         DetectError::NothingPassed { .. } if error.is_a_buildpacks_fault() => Code::DetectErrors,
         DetectError::NothingPassed { .. } => Code::NothingDetected,
-        DetectError::Catalogue(lifecycle::CatalogueError::Api { .. }) => Code::BuildpackApi,
+        DetectError::Catalogue(
+            lifecycle::CatalogueError::Api { .. } | lifecycle::CatalogueError::NotAnApi(_),
+        ) => Code::BuildpackApi,
         _ => Code::Detect,
     };
     if let DetectError::NothingPassed { said, groups } = &error {

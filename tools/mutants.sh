@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# tools/mutants.sh [new] [NAME...]: makes the mutants of conformance/source-mutants.toml, each in a copy of the tree, and
+# runs the one test that must fail. `new`: those that were not seen to fail yet, or whose lines have changed since; names:
+# these; nothing: all of them. What is seen is written to conformance/source-mutants.seen.toml.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=$(realpath "${CARGO_TARGET_DIR:-target}")
+cargo run --locked --quiet -p conformance --bin mutants -- "$target/mutants" "$@"
