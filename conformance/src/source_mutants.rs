@@ -191,6 +191,10 @@ impl Copy {
         cargo
             .args(["test", "--locked", "--quiet", "--no-fail-fast", "-p", &place.package])
             .args(&place.target);
+        if place.package == "oci" {
+            // What speaks to registries is a feature of it.
+            cargo.args(["--features", "registry"]);
+        }
         cargo
             .args([test, "--", "--include-ignored"])
             .current_dir(&self.tree)

@@ -289,7 +289,8 @@ mod tests {
         let names = fs_err::read_dir(dir.path().join(COMMITTED)).unwrap();
         let mut names: Vec<_> = names.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
-        assert_eq!(names, [CACHE_METADATA.to_owned(), format!("{}.tar", record.diff_id)]);
+        let metadata = "io.buildpacks.lifecycle.cache.metadata".to_owned();
+        assert_eq!(names, [metadata, format!("{}.tar", record.diff_id)]);
         fs_err::create_dir(dir.path().join("into")).unwrap();
         cache.unpack(&record.diff_id, Path::new("/layers/a/b"), &dir.path().join("into")).unwrap();
         assert_eq!(fs_err::read_to_string(dir.path().join("into/file")).unwrap(), "x");

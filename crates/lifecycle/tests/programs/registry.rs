@@ -11,14 +11,25 @@ const LOGIN: &str = "Basic dXNlcjpzZWNyZXQ=";
 
 /// Debian's registry on a port of this machine, for one user.
 struct Registry {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     address: SocketAddr,
     child: Child,
 }
 
 impl Registry {
     fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::started(tempfile::tempdir().unwrap(), "")
+    }
+
+    /// The same registry, which takes nothing more.
+    fn read_only(mut self) -> Self {
+        let _ = self.child.kill();
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        drop(self);
+        Self::started(dir, "  maintenance:\n    readonly:\n      enabled: true\n")
+    }
+
+    fn started(dir: tempfile::TempDir, storage: &str) -> Self {
         let root = dir.path().display();
         let hashed = Command::new("htpasswd").args(["-nbB", "user", "secret"]).output().unwrap();
         assert!(hashed.status.success(), "Debian's package apache2-utils");
@@ -26,7 +37,7 @@ impl Registry {
         for _ in 0..5 {
             let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
             let config = format!(
-                "version: 0.1\nlog:\n  level: warn\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\nhttp:\n  addr: \
+                "version: 0.1\nlog:\n  level: warn\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\n{storage}http:\n  addr: \
                  {address}\nauth:\n  htpasswd:\n    realm: test\n    path: {root}/users\n"
             );
             fs_err::write(dir.path().join("config.yml"), config).unwrap();
@@ -36,7 +47,7 @@ impl Registry {
             let mut child = command.spawn().expect("Debian's package docker-registry");
             for _ in 0..200 {
                 if TcpStream::connect(address).is_ok() {
-                    return Self { _dir: dir, address, child };
+                    return Self { dir, address, child };
                 }
                 if child.try_wait().unwrap().is_some() {
                     break;
@@ -180,6 +191,16 @@ fn a_run_image_in_another_registry_than_the_app_image_is_warned_of() {
     let said = create(&format!("{other}/run"));
     let words = format!("another registry ({other}) than the app image ({})", registry.address);
     assert!(said.contains(&words), "{said}");
+}
+
+#[test]
+fn a_registry_that_takes_nothing_is_noticed_before_anything_is_built() {
+    let registry = Registry::start();
+    registry.push_run_image("run", "one");
+    let registry = registry.read_only();
+    let platform = platform(&registry);
+    call(&platform, &registry, "analyzer", &[&registry.name("team/app")]).fails_with(32);
+    assert!(!platform.path("layers/analyzed.toml").exists());
 }
 
 #[test]

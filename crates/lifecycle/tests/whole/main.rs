@@ -6,6 +6,7 @@
 mod after_failure;
 mod beneath;
 mod hostile;
+mod layer_types;
 mod phases;
 mod rebase;
 mod rebuild;
