@@ -19,6 +19,7 @@ pub mod fuzzing;
 mod helper;
 mod list;
 mod manifests;
+mod names;
 mod pull;
 mod push;
 mod referrers;

@@ -164,10 +164,16 @@ impl Pushed {
 impl Push<'_> {
     /// All of them, and how each got there.
     fn blobs(&self) -> Result<Vec<(How, u64)>, Error> {
-        let blobs = blobs_of(self.image);
+        // Of an image that was just rebased nearly all are there: no thread is begun to find that out.
+        let (blobs, there): (Vec<_>, Vec<_>) =
+            blobs_of(self.image).into_iter().partition(|it| self.neighbours(it).is_some());
+        for blob in &there {
+            (self.tell)(Event::Finished { blob: blob.digest, size: blob.size, how: How::Present });
+        }
+        let there: Vec<_> = there.iter().map(|it| (How::Present, it.size)).collect();
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let failed: Mutex<Option<Error>> = Mutex::new(None);
-        let done = Mutex::new(Vec::new());
+        let done = Mutex::new(there);
         let work = || {
             while !stop.load(Ordering::Relaxed) {
                 let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
@@ -184,9 +190,10 @@ impl Push<'_> {
             }
         };
         std::thread::scope(|scope| {
-            for _ in 0..self.client.settings.parallel.clamp(1, blobs.len().max(1)) {
+            for _ in 1..self.client.settings.parallel.min(blobs.len()) {
                 scope.spawn(work);
             }
+            work();
         });
         let failed = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);

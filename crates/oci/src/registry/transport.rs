@@ -9,11 +9,13 @@ use ureq::{
     Agent, SendBody, Timeout,
     http::{HeaderMap, Method, Response},
     tls::{Certificate, PemItem, RootCerts, TlsConfig},
+    unversioned::transport::DefaultConnector,
 };
 use url::Url;
 
 use super::{
     credentials::Secret,
+    names::Names,
     settings::{Authority, Settings, Timeouts},
     site::{is_loopback, same_server},
 };
@@ -114,7 +116,7 @@ impl Transport {
                 .timeout_per_write(Some(timeouts.silence))
                 .tls_config(tls)
                 .build();
-            Ok(config.new_agent())
+            Ok(Agent::with_parts(config, DefaultConnector::default(), <Names>::default()))
         };
         let agents = |plain: Option<&Secret>, tls: Option<&Secret>| -> Result<Agents, String> {
             Ok(Agents { plain: agent(plain, false)?, tls: agent(tls, false)?, unverified: agent(tls, true)? })
