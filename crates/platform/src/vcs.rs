@@ -86,13 +86,15 @@ fn is_an_address(url: &str) -> bool {
 }
 
 fn without_credentials(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme @ ("http" | "https"), rest)) => {
-            let (authority, path) = rest.split_once('/').map_or((rest, ""), |(a, p)| (a, p));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            if path.is_empty() { format!("{scheme}://{host}") } else { format!("{scheme}://{host}/{path}") }
-        }
-        _ => url.to_owned(),
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(user, host)| (user, host));
+    // By HTTP a user's name may be a token; by SSH it is a part of the address, such as `git`.
+    let name = user.split(':').next().filter(|it| !it.is_empty() && !matches!(scheme, "http" | "https"));
+    match name {
+        Some(name) => format!("{scheme}://{name}@{host}{path}"),
+        None => format!("{scheme}://{host}{path}"),
     }
 }
 
@@ -113,6 +115,19 @@ mod tests {
         )
         .unwrap();
         dir
+    }
+
+    #[test]
+    fn no_password_is_in_an_address() {
+        for (url, shown) in [
+            ("https://me:secret@example.org", "https://example.org"),
+            ("https://token@example.org/a", "https://example.org/a"),
+            ("ssh://git:secret@example.org:22/a@b", "ssh://git@example.org:22/a@b"),
+            ("ssh://:secret@example.org/a", "ssh://example.org/a"),
+            ("git@example.org:team/app.git", "git@example.org:team/app.git"),
+        ] {
+            assert_eq!(without_credentials(url), shown);
+        }
     }
 
     #[test]
