@@ -47,6 +47,8 @@ pub(super) struct Response {
 
 /// No answer that we ask for is larger.
 const MAX_BODY: u64 = 64 << 20;
+/// An engine sends a dozen.
+const MAX_HEADERS: usize = 1000;
 
 trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
@@ -172,7 +174,7 @@ impl Write for Chunked<'_> {
     }
 }
 
-fn read_response(stream: impl Read) -> io::Result<Response> {
+pub(super) fn read_response(stream: impl Read) -> io::Result<Response> {
     let mut stream = BufReader::new(stream);
     let (status, headers) = read_head(&mut stream)?;
     Ok(Response { status, body: read_body(stream, status, &headers)? })
@@ -193,7 +195,7 @@ fn read_head(stream: &mut impl BufRead) -> io::Result<(u16, Headers)> {
 }
 
 /// A body in chunks, read as it comes.
-struct Chunks<R> {
+pub(super) struct Chunks<R> {
     stream: R,
     /// What is left of the chunk.
     left: u64,
@@ -236,6 +238,9 @@ fn read_headers(stream: &mut impl BufRead) -> io::Result<Headers> {
             return Ok(headers);
         }
         let (name, value) = line.split_once(':').ok_or_else(|| invalid(&format!("no header: {line:?}")))?;
+        if headers.len() >= MAX_HEADERS {
+            return Err(invalid("too many headers"));
+        }
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
 }
@@ -252,7 +257,7 @@ fn read_body(mut stream: impl BufRead, status: u16, headers: &[(String, String)]
             if size == 0 {
                 return Ok(body);
             }
-            if body.len() as u64 + size > MAX_BODY {
+            if size > MAX_BODY - body.len() as u64 {
                 return Err(invalid("the answer is too long"));
             }
             read_exactly(&mut stream, size, &mut body)?;
@@ -320,6 +325,12 @@ mod tests {
     }
 
     #[test]
+    fn headers_have_an_end() {
+        let endless = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(MAX_HEADERS + 1));
+        assert!(body(&endless).unwrap_err().to_string().contains("too many headers"));
+    }
+
+    #[test]
     fn a_broken_answer_is_an_error() {
         for broken in [
             "",
@@ -328,6 +339,8 @@ mod tests {
             "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+            // Together with what was there the size is a small number again.
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nffffffffffffffff\r\nmore",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok",
         ] {
             assert!(body(broken).is_err(), "{broken:?}");

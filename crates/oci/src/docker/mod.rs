@@ -3,6 +3,8 @@
 //! `http.rs` speaks, `load.rs` gives an image; this file knows the rest of the engine's API
 //! (<https://docs.docker.com/reference/api/engine/version/v1.41/>).
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod http;
 mod load;
 mod read;
