@@ -94,7 +94,7 @@ fn no_page() -> Problem {
 }
 
 /// The target of `Link: <target>; rel="next"`.
-fn next_of(link: &str) -> Option<&str> {
+pub(super) fn next_of(link: &str) -> Option<&str> {
     link.split(',').find_map(|one| {
         let (target, rest) = one.trim().strip_prefix('<')?.split_once('>')?;
         let is_next = rest.split(';').any(|it| matches!(it.trim(), "rel=\"next\"" | "rel=next"));

@@ -316,7 +316,11 @@ impl<'a> Upload<'a> {
 
 /// How much the registry says it has: `Range: 0-<last byte>`.
 fn held(answer: &Answer) -> Option<u64> {
-    let range = answer.header("range")?.trim();
+    held_of(answer.header("range")?)
+}
+
+pub(super) fn held_of(range: &str) -> Option<u64> {
+    let range = range.trim();
     let (first, last) = range.strip_prefix("bytes=").unwrap_or(range).split_once('-')?;
     if first.trim() != "0" {
         return None;
