@@ -87,11 +87,15 @@ fn shown(vendor: &Vendor, pins: &Pins) -> String {
 /// The agents that are asked for; OpenTelemetry when nobody says.
 fn vendors(context: &Context) -> Result<Vec<&'static Vendor>, Failure> {
     let asked = context.var(SETTING).unwrap_or("opentelemetry").to_lowercase();
-    let names = asked.split([',', ' ']).filter(|it| !it.is_empty() && *it != "none");
-    let find = |name: &str| {
-        VENDORS.iter().find(|it| it.id == name).ok_or_else(|| Failure::from(errors::unknown_vendor(name)))
-    };
-    names.map(find).collect()
+    let mut found: Vec<&Vendor> = Vec::new();
+    for name in asked.split([',', ' ']).filter(|it| !it.is_empty() && *it != "none") {
+        let vendor = VENDORS.iter().find(|it| it.id == name);
+        let vendor = vendor.ok_or_else(|| Failure::from(errors::unknown_vendor(name)))?;
+        if !found.iter().any(|it| it.id == vendor.id) {
+            found.push(vendor);
+        }
+    }
+    Ok(found)
 }
 
 /// The label of the image that says which agents are in it.
@@ -109,7 +113,7 @@ fn python_agent(build: &Build, vendor: &Vendor, data: PythonData, venv: &Venv) -
     let room = Room::new(build, venv)?;
     let question = Question { venv, agent: &agent, inventory: &inventory, earlier: None, room: &room };
     let pins = pins(build, vendor, &question, data)?;
-    tell(build, &pins);
+    tell(build, vendor, &pins);
     if !venv.hooked && !pins.instrumented.is_empty() {
         build
             .log
@@ -132,7 +136,7 @@ fn python_agent(build: &Build, vendor: &Vendor, data: PythonData, venv: &Venv) -
     if layer.is_empty() {
         python::fill(build, &question, vendor.id, &pins, &layer.path)?;
         fs::write(layer.path.join(agent_toml::FILE), toml::to_string(&about(vendor, &pins))?)?;
-        layer.write_sbom(&sbom(&pins))?;
+        layer.write_sbom(&sbom(&agent, &pins))?;
     }
     layer.finish(&Made { digest })?;
     Ok(pins)
@@ -174,13 +178,14 @@ fn pins(build: &Build, vendor: &Vendor, question: &Question, data: PythonData) -
     }
 }
 
-fn tell(build: &Build, pins: &Pins) {
+fn tell(build: &Build, vendor: &Vendor, pins: &Pins) {
     let names: Vec<String> = pins.instrumented.iter().map(agent_toml::Library::shown).collect();
     if !names.is_empty() {
         build.log.step(format_args!("version {}, for {}", pins.version, names.join(", ")));
-        build
-            .log
-            .detail("asleep until a destination is named at launch, such as OTEL_EXPORTER_OTLP_ENDPOINT");
+        build.log.detail(format_args!(
+            "asleep until a destination is named at launch, such as {}",
+            vendor.named_by
+        ));
     }
     for library in &pins.skipped {
         build.log.step(format_args!("left out: {} ({})", library.shown(), library.reason));
@@ -188,14 +193,14 @@ fn tell(build: &Build, pins: &Pins) {
 }
 
 /// What the agent brings; what was left out is a property of the agent itself.
-fn sbom(pins: &Pins) -> Sbom {
+fn sbom(agent: &PythonAgent, pins: &Pins) -> Sbom {
     let mut packages: Vec<Package> =
         pins.packages.iter().map(|it| Package::pypi(&it.name, &it.version)).collect();
     let skipped = pins
         .skipped
         .iter()
         .map(|it| (format!("packlight:skipped:{}", it.name), format!("{}: {}", it.shown(), it.reason)));
-    if let Some(first) = packages.iter_mut().find(|it| it.name == "opentelemetry-instrumentation") {
+    if let Some(first) = packages.iter_mut().find(|it| agent.core.contains(&it.name)) {
         first.properties.extend(skipped);
     }
     Sbom::new(packages)
@@ -244,7 +249,7 @@ mod tests {
         for data in VENDORS.iter().filter_map(|it| it.python) {
             let agent: PythonAgent = toml::from_str(data.table).unwrap();
             let inventory: Inventory = toml::from_str(data.inventory).unwrap();
-            assert!(agent.library.iter().all(|it| it.class.contains(':')), "module:Class");
+            assert!(agent.library.iter().all(|it| it.class.contains(':') == agent.trains), "module:Class");
             for core in &agent.core {
                 assert!(inventory.package.iter().any(|it| it.name == *core), "{core} is in the inventory");
             }

@@ -88,9 +88,9 @@ mod tests {
 
     #[test]
     fn an_agent_that_is_not_there_is_answered_with_those_that_are() {
-        let expected = "error: no agent `datadog`\n\n  PACKLIGHT_AGENT is `datadog`: that agent is not there yet.\n\n  \
-            What to do:\n  1. Take one that is there: opentelemetry.\n  2. Or leave agents out with PACKLIGHT_AGENT=none.\n";
-        assert_eq!(unknown_vendor("datadog").to_string(), expected);
+        let expected = "error: no agent `splunk`\n\n  PACKLIGHT_AGENT is `splunk`: that agent is not there yet.\n\n  \
+            What to do:\n  1. Take one that is there: opentelemetry, datadog, newrelic, elastic, sentry.\n  2. Or leave agents out with PACKLIGHT_AGENT=none.\n";
+        assert_eq!(unknown_vendor("splunk").to_string(), expected);
         assert!(unknown_vendor("x").to_string().contains("there is no agent of that name"));
     }
 }

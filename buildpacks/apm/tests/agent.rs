@@ -11,6 +11,7 @@ const VENVS: &[(&str, &[&str])] = &[
     ("bare", &["flask==3.1.3", "gunicorn", "requests", "celery==5.7.0", "redis", "packaging"]),
     ("sdk120", &["flask==3.1.3", "opentelemetry-sdk==1.20.0", "opentelemetry-instrumentation-flask==0.41b0"]),
     ("sdk127", &["flask==3.1.3", "opentelemetry-sdk==1.27.0", "opentelemetry-instrumentation-flask==0.48b0"]),
+    ("testagent", &["ddapm-test-agent==1.69.1"]),
     // This one also runs the tests: with Google's protobuf, which the agent does without.
     (
         "newest",
@@ -22,11 +23,21 @@ const VENVS: &[(&str, &[&str])] = &[
         ],
     ),
 ];
-const LAYER: &[&str] = &[
-    "opentelemetry-sdk==1.45.1",
-    "opentelemetry-instrumentation-flask==0.66b1",
-    "opentelemetry-instrumentation-requests==0.66b1",
-    "opentelemetry-instrumentation-celery==0.66b1",
+/// Agents' layers, as the build would fill them.
+const LAYERS: &[(&str, &[&str])] = &[
+    (
+        "layer",
+        &[
+            "opentelemetry-sdk==1.45.1",
+            "opentelemetry-instrumentation-flask==0.66b1",
+            "opentelemetry-instrumentation-requests==0.66b1",
+            "opentelemetry-instrumentation-celery==0.66b1",
+        ],
+    ),
+    ("layer-datadog", &["ddtrace==4.16.0"]),
+    ("layer-newrelic", &["newrelic==14.1.0"]),
+    ("layer-elastic", &["elastic-apm==6.26.2"]),
+    ("layer-sentry", &["sentry-sdk==2.75.0"]),
 ];
 
 /// What the Python buildpack leaves in an environment, in short.
@@ -74,12 +85,18 @@ fn only_the_apps_own_processes_are_observed_and_a_broken_agent_breaks_no_app() {
     run("test_processes");
 }
 
+#[test]
+fn every_vendors_agent_is_started_and_its_backend_gets_the_request() {
+    run("test_vendors");
+}
+
 fn run(module: &str) {
     let venvs = venvs();
     let out = Command::new(venvs.join("newest/bin/python"))
         .args(["-m", "unittest", "-q", module])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python"))
         .env("PACKLIGHT_TEST_VENVS", venvs)
+        .env("PACKLIGHT_TEST_PROGRAM", env!("CARGO_BIN_EXE_packlight-agent"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
         .unwrap();
@@ -92,7 +109,7 @@ fn venvs() -> &'static Path {
     ROOT.get_or_init(|| {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("agent");
         let version = python(&["--version"]);
-        let wanted = format!("{version} {VENVS:?} {LAYER:?} {HOOK}");
+        let wanted = format!("{version} {VENVS:?} {LAYERS:?} {HOOK}");
         if fs_err::read_to_string(root.join("made")).is_ok_and(|it| it == wanted) {
             return root;
         }
@@ -107,11 +124,15 @@ fn venvs() -> &'static Path {
             python(&install);
             hook(&venv);
         }
-        let (bare, layer) = (root.join("bare/bin/python"), root.join("layer"));
-        let mut install = vec!["-m", "pip", "--python", bare.to_str().unwrap(), "install", "-q", "--target"];
-        install.push(layer.to_str().unwrap());
-        install.extend(LAYER);
-        python(&install);
+        let bare = root.join("bare/bin/python");
+        for (name, packages) in LAYERS {
+            let layer = root.join(name);
+            let mut install =
+                vec!["-m", "pip", "--python", bare.to_str().unwrap(), "install", "-q", "--target"];
+            install.push(layer.to_str().unwrap());
+            install.extend(*packages);
+            python(&install);
+        }
         fs_err::write(root.join("made"), wanted).unwrap();
         root
     })

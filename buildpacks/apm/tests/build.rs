@@ -74,6 +74,10 @@ impl Room {
         fs_err::write(binding.join("packlight.lock"), self.lock()).unwrap();
     }
 
+    fn ask_for(&self, agents: &str) {
+        fs_err::write(self.at("platform/env/PACKLIGHT_AGENT"), agents).unwrap();
+    }
+
     fn agent_files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         let mut dirs = vec![self.at("layers/opentelemetry")];
@@ -302,6 +306,58 @@ fn an_apps_own_opentelemetry_decides_the_versions_and_is_not_installed_again() {
 }
 
 #[test]
+fn several_agents_have_a_layer_and_a_section_each_and_the_label_names_them() {
+    let room = Room::new(&["flask-3.1.3", "falcon-2.0.0", "wrapt-1.15.0", "urllib3-1.26.20"]);
+    room.ask_for("opentelemetry,datadog newrelic,elastic,sentry,datadog");
+    let log = room.build(uv());
+    assert!(log.contains("left out: falcon 2.0.0 (supports >=3.0)"), "{log}");
+    assert!(log.contains("such as NEW_RELIC_LICENSE_KEY"), "{log}");
+    let lock = room.lock();
+    for (vendor, package) in [
+        ("opentelemetry", "opentelemetry-sdk"),
+        ("datadog", "ddtrace"),
+        ("newrelic", "newrelic"),
+        ("elastic", "elastic-apm"),
+        ("sentry", "sentry-sdk"),
+    ] {
+        let about = fs_err::read_to_string(room.at(&format!("layers/{vendor}/agent.toml"))).unwrap();
+        assert!(about.contains(&format!("vendor = \"{vendor}\"")), "{about}");
+        assert!(about.contains("name = \"flask\"\nversion = \"3.1.3\""), "{about}");
+        let sbom = fs_err::read_to_string(room.at(&format!("layers/{vendor}.sbom.spdx.json"))).unwrap();
+        assert!(sbom.contains(&format!("pkg:pypi/{package}@")), "{package} in {sbom}");
+        assert!(lock.contains(&format!("[agent.{vendor}]")), "{lock}");
+        let site = room.at(&format!("layers/{vendor}/site-packages"));
+        assert!(!site.join("wrapt").exists() && !site.join("urllib3").exists(), "the app has its own");
+    }
+    let launch = fs_err::read_to_string(room.at("layers/launch.toml")).unwrap();
+    let label = launch.lines().find(|it| it.starts_with("value")).unwrap();
+    let mut rest = label;
+    for vendor in ["opentelemetry", "datadog", "newrelic", "elastic", "sentry"] {
+        let at = rest.find(&format!("{vendor} ")).unwrap_or_else(|| panic!("{vendor} in {label}"));
+        rest = &rest[at..];
+    }
+
+    // Without a word from an index: the lock has all of it.
+    room.bind_lock();
+    let log = room.build(Path::new("/nowhere"));
+    assert!(log.contains("layer datadog: kept") && log.contains("layer sentry: kept"), "{log}");
+}
+
+#[test]
+fn an_agent_that_cannot_fit_is_left_out_with_the_reason_and_the_others_are_there() {
+    let room = Room::new(&["flask-3.1.3", "wrapt-0.9.0", "sentry_sdk-1.0.0"]);
+    room.ask_for("datadog,sentry,newrelic");
+    let log = room.build(uv());
+    assert!(
+        log.contains("left out: flask 3.1.3 (ddtrace needs wrapt>=1,<2.2.0, the app has wrapt 0.9.0)"),
+        "{log}"
+    );
+    assert!(log.contains("(the app has sentry-sdk 1.0.0, the agent needs sentry-sdk>=2.0.0)"), "{log}");
+    assert!(!room.at("layers/datadog").exists() && !room.at("layers/sentry").exists());
+    assert!(room.at("layers/newrelic/agent.toml").is_file());
+}
+
+#[test]
 fn an_opentelemetry_that_is_too_old_leaves_the_agent_out_with_the_reason() {
     let room = Room::new(&["flask-3.1.3", "opentelemetry_api-1.15.0"]);
     let log = room.build(Path::new("/nowhere"));
@@ -320,9 +376,9 @@ fn no_agent_or_one_that_is_not_there_is_answered_in_detection() {
     let nowhere = Path::new("/nowhere");
     assert_eq!(room.run("detect", nowhere, &[("PACKLIGHT_AGENT", "none")]).status.code(), Some(100));
     assert_eq!(room.run("detect", nowhere, &[]).status.code(), Some(0));
-    let out = room.run("detect", nowhere, &[("PACKLIGHT_AGENT", "datadog")]);
+    let out = room.run("detect", nowhere, &[("PACKLIGHT_AGENT", "opentelemetry,splunk")]);
     assert_eq!(out.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&out.stdout).contains("Take one that is there: opentelemetry."));
+    assert!(String::from_utf8_lossy(&out.stdout).contains("Take one that is there: opentelemetry, datadog,"));
 }
 
 #[test]

@@ -6,3 +6,5 @@ pub mod python_code;
 pub(crate) mod python_found;
 mod python_pip;
 pub mod python_resolve;
+mod python_single;
+mod python_uv;

@@ -18,6 +18,7 @@ pub const FILES: &[(&str, &str)] = code![
     "packlight_agent/exits.py",
     "packlight_agent/imports.py",
     "packlight_agent/instrument.py",
+    "packlight_agent/lazy.py",
     "packlight_agent/logs.py",
     "packlight_agent/metrics.py",
     "packlight_agent/older.py",
@@ -28,6 +29,12 @@ pub const FILES: &[(&str, &str)] = code![
     "packlight_agent/settings.py",
     "packlight_agent/spans.py",
     "packlight_agent/transport.py",
+    "packlight_agent/vendors/__init__.py",
+    "packlight_agent/vendors/datadog.py",
+    "packlight_agent/vendors/elastic.py",
+    "packlight_agent/vendors/newrelic.py",
+    "packlight_agent/vendors/opentelemetry.py",
+    "packlight_agent/vendors/sentry.py",
     "packlight_start.py",
 ];
 
@@ -71,13 +78,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_vendor_has_the_module_that_starts_its_agent() {
+        for vendor in crate::vendors::VENDORS.iter().filter(|it| it.python.is_some()) {
+            let name = format!("packlight_agent/vendors/{}.py", vendor.id);
+            assert!(FILES.iter().any(|it| it.0 == name), "{name}");
+        }
+    }
+
+    #[test]
     fn every_file_of_the_folder_is_carried() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
         let mut found = vec!["packlight_start.py".to_owned()];
-        for entry in fs::read_dir(root.join("packlight_agent")).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if Path::new(&name).extension().is_some_and(|it| it == "py") {
-                found.push(format!("packlight_agent/{name}"));
+        for dir in ["packlight_agent", "packlight_agent/vendors"] {
+            for entry in fs::read_dir(root.join(dir)).unwrap() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                if Path::new(&name).extension().is_some_and(|it| it == "py") {
+                    found.push(format!("{dir}/{name}"));
+                }
             }
         }
         found.sort();

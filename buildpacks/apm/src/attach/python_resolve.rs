@@ -4,17 +4,13 @@
 //! else the inventory does, else the newest that the app's other packages allow. uv does the resolving.
 
 use crate::agent_toml;
-use crate::attach::python::{Room, Venv, is_unreachable, uv_pip};
-use crate::attach::python_app::{self, Shown};
-use crate::errors;
+use crate::attach::python::{Room, Venv};
+use crate::attach::python_single;
+use crate::attach::python_uv::{Answer, Asker};
 use crate::lock::{Pin, Pins};
 use crate::vendors::opentelemetry::{OLDEST_MINOR, TRAIN_OFFSET};
 use crate::vendors::{Inventory, Library, PythonAgent};
 use buildpack::{Build, Failure, ToolFailure};
-use serde::Deserialize;
-use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::path::PathBuf;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -36,12 +32,19 @@ pub struct Question<'a> {
 /// # Errors
 /// When the package index cannot be asked.
 pub fn resolve(build: &Build, question: &Question) -> Result<Pins, Failure> {
+    match question.agent.trains {
+        true => in_trains(build, question),
+        false => python_single::resolve(build, question),
+    }
+}
+
+/// OpenTelemetry's many packages.
+fn in_trains(build: &Build, question: &Question) -> Result<Pins, Failure> {
     let wanted = question.venv.libraries(question.agent);
     if let Some(reason) = too_old(question.venv) {
         return Ok(nothing(question.venv, &wanted, &reason));
     }
-    let app = python_app::show(&question.venv.installed, &question.room.path().join("app"))?;
-    let resolver = Resolver { build, question, room: question.room, app };
+    let resolver = Resolver { asker: Asker::new(build, question)?, question };
     let earlier = question.earlier.map(|it| it.packages.as_slice()).filter(|it| !it.is_empty());
     let attempts = earlier.into_iter().chain([question.inventory.package.as_slice(), &[]]);
     for preferred in attempts {
@@ -84,17 +87,17 @@ fn train_of(pins: &[Pin]) -> Option<u32> {
     })
 }
 
-fn nothing(venv: &Venv, wanted: &[&Library], reason: &str) -> Pins {
+pub(crate) fn nothing(venv: &Venv, wanted: &[&Library], reason: &str) -> Pins {
     let skipped = wanted.iter().map(|it| left_out(venv, it, reason)).collect();
     Pins { skipped, ..Pins::default() }
 }
 
-fn named(venv: &Venv, library: &Library) -> agent_toml::Library {
+pub(crate) fn named(venv: &Venv, library: &Library) -> agent_toml::Library {
     let version = venv.version_of(&library.distributions).unwrap_or_default().to_owned();
     agent_toml::Library { name: library.name.clone(), version, reason: String::new() }
 }
 
-fn left_out(venv: &Venv, library: &Library, reason: &str) -> agent_toml::Library {
+pub(crate) fn left_out(venv: &Venv, library: &Library, reason: &str) -> agent_toml::Library {
     agent_toml::Library { reason: reason.to_owned(), ..named(venv, library) }
 }
 
@@ -102,14 +105,9 @@ fn left_out(venv: &Venv, library: &Library, reason: &str) -> agent_toml::Library
 const UNNEEDED: &[&str] = &["setuptools"];
 
 struct Resolver<'a> {
-    build: &'a Build,
+    asker: Asker<'a>,
     question: &'a Question<'a>,
-    room: &'a Room,
-    app: Shown,
 }
-
-/// An answer of uv's: packages, or why there are none.
-type Answer = Result<Vec<Pin>, ToolFailure>;
 
 impl Resolver<'_> {
     /// The minor of the app's own SDK or API.
@@ -171,35 +169,7 @@ impl Resolver<'_> {
 
     /// Asks uv for the core and these libraries' packages.
     fn ask(&self, libraries: &[&Library], preferred: &[Pin], train: Option<u32>) -> Result<Answer, Failure> {
-        let files = Files {
-            requirements: self.room.file("agent.in", &self.requirements(libraries, train))?,
-            constraints: self.room.file("app.txt", &self.constraints(preferred))?,
-            overrides: self.room.file("train.txt", &self.overrides(train))?,
-        };
-        let mut answer = self.compile(&files, Age::AWeek)?;
-        if answer.as_ref().is_err_and(is_without_dates) {
-            self.build
-                .log
-                .detail("the package index does not say how old a version is: the newest that fits is taken");
-            answer = self.compile(&files, Age::Any)?;
-        }
-        match answer {
-            Err(failure) if is_unreachable(&failure) => Err(errors::not_resolved(&failure).into()),
-            Err(failure) => Ok(Err(failure)),
-            Ok(text) => Ok(Ok(packages(&text, preferred))),
-        }
-    }
-
-    fn compile(&self, files: &Files, age: Age) -> Result<Result<String, ToolFailure>, Failure> {
-        let mut tool = uv_pip(self.build, self.room, "compile")?
-            .args(["--quiet", "--no-header", "--format", "pylock.toml", "--only-binary", ":all:"])
-            .args([OsStr::new("--python"), self.question.venv.python.as_os_str()])
-            .args([OsStr::new("--constraint"), files.constraints.as_os_str()])
-            .args([OsStr::new("--override"), files.overrides.as_os_str(), files.requirements.as_os_str()]);
-        if age == Age::AWeek {
-            tool = tool.args(["--exclude-newer", "7 days"]);
-        }
-        Ok(tool.run(&self.build.log))
+        self.asker.ask(&self.requirements(libraries, train), &self.overrides(train), preferred)
     }
 
     fn requirements(&self, libraries: &[&Library], train: Option<u32>) -> String {
@@ -224,20 +194,6 @@ impl Resolver<'_> {
         }
         text
     }
-
-    /// What the app has, exactly; and of the preferred set what the app has not.
-    fn constraints(&self, preferred: &[Pin]) -> String {
-        let app = self.app.values().map(|it| format!("{it}\n"));
-        let ours = preferred.iter().filter(|it| !self.question.venv.installed.contains_key(&it.name));
-        app.chain(ours.map(|it| format!("{}=={}\n", it.name, it.version))).collect()
-    }
-}
-
-/// What uv is asked with.
-struct Files {
-    requirements: PathBuf,
-    constraints: PathBuf,
-    overrides: PathBuf,
 }
 
 /// Packages of one train ask for each other's exact release (0.66b1), but not every one is released each time (0.66b2):
@@ -260,19 +216,6 @@ fn contrib_range(train: u32) -> String {
     format!(">=0.{minor}b0,<0.{}a0", minor + 1)
 }
 
-/// Whether not a single version was old enough: the SDK is years old, so the index just does not tell.
-fn is_without_dates(failure: &ToolFailure) -> bool {
-    let text = failure.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
-    text.contains("there are no versions of opentelemetry-sdk") && text.contains("`exclude-newer`")
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Age {
-    /// Whoever takes over a package is usually found out within days.
-    AWeek,
-    Any,
-}
-
 /// `supports >=1.0.0,<2.1.0`, from uv's explanation.
 fn reason(library: &Library, failure: &ToolFailure, train: u32) -> String {
     let text: String = failure.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -289,52 +232,10 @@ fn reason(library: &Library, failure: &ToolFailure, train: u32) -> String {
     format!("no version of {} fits OpenTelemetry 1.{train} and the app's packages", library.package)
 }
 
-/// `pylock.toml`, as far as it is needed. <https://packaging.python.org/en/latest/specifications/pylock-toml/>
-#[derive(Debug, Deserialize)]
-struct Pylock {
-    #[serde(default)]
-    packages: Vec<Package>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Package {
-    name: String,
-    #[serde(default)]
-    version: String,
-    #[serde(default)]
-    wheels: Vec<Wheel>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Wheel {
-    #[serde(default)]
-    url: String,
-    #[serde(default)]
-    path: String,
-    #[serde(default)]
-    hashes: BTreeMap<String, String>,
-}
-
-/// The packages of an answer. A wheel without machine code is the only one taken where there is one: it is smaller, the
-/// same on every machine, and fits every base. Hashes that we have tested are the only ones taken for our own pins.
-fn packages(text: &str, preferred: &[Pin]) -> Vec<Pin> {
-    let lock: Pylock = toml::from_str(text).unwrap_or(Pylock { packages: Vec::new() });
-    let pin = |it: Package| {
-        if let Some(known) = preferred.iter().find(|own| own.name == it.name && own.version == it.version) {
-            return known.clone();
-        }
-        let is_pure = |it: &&Wheel| it.url.ends_with("-none-any.whl") || it.path.ends_with("-none-any.whl");
-        let hash = |it: &Wheel| it.hashes.get("sha256").cloned();
-        let pure: Vec<String> = it.wheels.iter().filter(is_pure).filter_map(hash).collect();
-        let sha256 = if pure.is_empty() { it.wheels.iter().filter_map(hash).collect() } else { pure };
-        Pin { name: it.name, version: it.version, sha256 }
-    };
-    lock.packages.into_iter().map(pin).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn library(name: &str) -> Library {
         Library {
@@ -345,6 +246,7 @@ mod tests {
             class: String::new(),
             before: None,
             unless: None,
+            supports: String::new(),
             tested: false,
         }
     }
@@ -360,28 +262,6 @@ mod tests {
             reason(&library("redis"), &failure, 45),
             "no version of opentelemetry-instrumentation-redis fits OpenTelemetry 1.45 and the app's packages"
         );
-    }
-
-    #[test]
-    fn a_pure_wheel_is_the_only_one_taken_where_there_is_one() {
-        let text = r#"
-            [[packages]]
-            name = "wrapt"
-            version = "2.5.2"
-            wheels = [
-                { url = "https://h/wrapt-2.5.2-cp311-cp311-manylinux_2_17_x86_64.whl", hashes = { sha256 = "aa" } },
-                { url = "https://h/wrapt-2.5.2-py3-none-any.whl", hashes = { sha256 = "bb" } },
-            ]
-            [[packages]]
-            name = "other"
-            version = "1"
-            wheels = [{ path = "/w/other-1-cp311-cp311-linux_x86_64.whl", hashes = { sha256 = "cc" } }]
-        "#;
-        let found = packages(text, &[]);
-        assert_eq!(found[0].sha256, ["bb"]);
-        assert_eq!(found[1].sha256, ["cc"]);
-        let tested = Pin { name: "other".into(), version: "1".into(), sha256: vec!["dd".into()] };
-        assert_eq!(packages(text, std::slice::from_ref(&tested))[1], tested);
     }
 
     #[test]

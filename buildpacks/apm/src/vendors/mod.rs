@@ -1,6 +1,10 @@
 //! What an agent is: one folder and one line of [`VENDORS`] for each vendor, data and no code of detect or build.
 
+pub mod datadog;
+pub mod elastic;
+pub mod newrelic;
 pub mod opentelemetry;
+pub mod sentry;
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -10,6 +14,8 @@ use std::collections::BTreeMap;
 pub struct Vendor {
     /// As the user writes it in `PACKLIGHT_AGENT`.
     pub id: &'static str,
+    /// A variable that names its destination at launch, for a person.
+    pub named_by: &'static str,
     /// Its agent for Python, when it has one here.
     pub python: Option<PythonData>,
 }
@@ -24,16 +30,23 @@ pub struct PythonData {
 }
 
 /// All vendors, in the order in which they are named to a person.
-pub const VENDORS: &[Vendor] = &[opentelemetry::VENDOR];
+pub const VENDORS: &[Vendor] =
+    &[opentelemetry::VENDOR, datadog::VENDOR, newrelic::VENDOR, elastic::VENDOR, sentry::VENDOR];
 
 /// Vendors that are known by name and not there yet, so that the answer is "not yet" and not "no such".
-pub const NOT_YET: &[&str] = &["datadog", "dynatrace", "elastic", "newrelic", "sentry", "splunk"];
+pub const NOT_YET: &[&str] = &["dynatrace", "splunk"];
 
 /// What a Python agent consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PythonAgent {
-    /// Packages that it needs in any case.
+    /// Packages that it needs in any case; the version of the first is the agent's.
     pub core: Vec<String>,
+    /// The versions of the first one that our code starts, such as `>=3.0`; of the app's own ones too.
+    #[serde(default)]
+    pub supports: String,
+    /// Whether it is many packages that are released together and ask for each other's release, as OpenTelemetry's are.
+    #[serde(default)]
+    pub trains: bool,
     /// Variables that are set inside the app's process where the user has not.
     #[serde(default)]
     pub defaults: BTreeMap<String, String>,
@@ -49,11 +62,17 @@ pub struct Library {
     /// Distributions that bring it, any of them; none: it is in Python's own library.
     #[serde(default)]
     pub distributions: Vec<String>,
-    /// The package that observes it.
+    /// The package that observes it; for an agent that is one package, what is needed beside it for this library, if anything.
+    #[serde(default)]
     pub package: String,
-    /// The module whose import is waited for.
+    /// The versions that are observed, such as `>=1.1`, where no package says so.
+    #[serde(default)]
+    pub supports: String,
+    /// The module whose import is waited for; empty where the agent's own code waits.
+    #[serde(default)]
     pub import: String,
-    /// `module:Class` of the instrumentor.
+    /// `module:Class` of the instrumentor; empty where the agent's own code knows.
+    #[serde(default)]
     pub class: String,
     /// The function of the imported module before whose first call it is instrumented, where an import is too early.
     #[serde(default)]

@@ -123,10 +123,10 @@ class AgentTest(unittest.TestCase):
             {"name": name, "import": module, "class": f"opentelemetry.instrumentation.{kind}"} for name, module, kind in rows
         ])
 
-    def manifest(self, rows):
+    def manifest(self, rows, defaults={"OTEL_SEMCONV_STABILITY_OPT_IN": "http"}):
         (self.layer / "manifest.json").write_text(json.dumps({
             "schema": 1, "agent": "opentelemetry", "version": "0",
-            "defaults": {"OTEL_SEMCONV_STABILITY_OPT_IN": "http"}, "instrumentations": rows,
+            "defaults": defaults, "instrumentations": rows,
         }))
 
     def sink(self, answers=()):

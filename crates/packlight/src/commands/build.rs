@@ -230,23 +230,26 @@ fn output(text: &str) -> Result<Output, String> {
     }
 }
 
+/// The agents that packlight/apm has; a test compares.
+const AGENTS: &[&str] = &["opentelemetry", "datadog", "newrelic", "elastic", "sentry"];
+
 /// The value of the agents' variable; none when the user did not say.
 fn agents(asked: &[String]) -> Result<Option<String>, Failure> {
-    const LATER: &[&str] =
-        &["datadog", "newrelic", "new-relic", "elastic", "dynatrace", "appdynamics", "splunk"];
+    const LATER: &[&str] = &["dynatrace", "appdynamics", "splunk"];
     for agent in asked {
         match agent.as_str() {
-            "none" if asked.len() > 1 => {
+            "none" if asked.iter().any(|it| it != "none") => {
                 return Err(Failure::usage("`--agent none` and another agent exclude each other"));
             }
-            "none" | "opentelemetry" => {}
+            known if known == "none" || AGENTS.contains(&known) => {}
             later if LATER.contains(&later) => {
                 return Err(not_yet(&format!("the agent {later}"))
                     .hint("`--agent opentelemetry` sends OTLP, which most vendors take"));
             }
             other => {
+                let there = AGENTS.join(", ");
                 return Err(Failure::usage(&format!(
-                    "there is no agent `{other}`: there are opentelemetry and none"
+                    "there is no agent `{other}`: there are {there} and none"
                 )));
             }
         }
@@ -283,8 +286,25 @@ mod tests {
         let ask = |names: &[&str]| agents(&names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
         assert_eq!(ask(&[]).unwrap(), None);
         assert_eq!(ask(&["none"]).unwrap().as_deref(), Some("none"));
-        assert_eq!(ask(&["datadog"]).unwrap_err().code, ExitCode::NOT_YET);
+        assert_eq!(ask(&["none", "none"]).unwrap().as_deref(), Some("none,none"));
+        let two = ask(&["opentelemetry", "datadog"]).unwrap();
+        assert_eq!(two.as_deref(), Some("opentelemetry,datadog"));
+        assert_eq!(ask(&["splunk"]).unwrap_err().code, ExitCode::NOT_YET);
         assert_eq!(ask(&["none", "opentelemetry"]).unwrap_err().code, ExitCode::USAGE);
         assert_eq!(ask(&["opentelemtry"]).unwrap_err().code, ExitCode::USAGE);
+    }
+
+    #[test]
+    fn the_agents_are_those_of_the_buildpack() {
+        let vendors = concat!(env!("CARGO_MANIFEST_DIR"), "/../../buildpacks/apm/src/vendors");
+        let entries = fs_err::read_dir(vendors).unwrap().map(|it| it.unwrap().path());
+        let mut there: Vec<String> = entries
+            .filter(|it| it.is_dir())
+            .map(|it| it.file_name().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        let mut known = AGENTS.to_vec();
+        there.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(there, known);
     }
 }

@@ -5,6 +5,7 @@ use super::{PythonData, Vendor};
 /// The vendor's row.
 pub const VENDOR: Vendor = Vendor {
     id: "opentelemetry",
+    named_by: "OTEL_EXPORTER_OTLP_ENDPOINT",
     python: Some(PythonData {
         table: include_str!("python.toml"),
         inventory: include_str!("inventory.toml"),

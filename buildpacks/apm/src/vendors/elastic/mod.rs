@@ -1,0 +1,13 @@
+//! Elastic: its APM agent for Python.
+
+use super::{PythonData, Vendor};
+
+/// The vendor's row.
+pub const VENDOR: Vendor = Vendor {
+    id: "elastic",
+    named_by: "ELASTIC_APM_SERVER_URL",
+    python: Some(PythonData {
+        table: include_str!("python.toml"),
+        inventory: include_str!("inventory.toml"),
+    }),
+};
