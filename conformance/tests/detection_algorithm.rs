@@ -5,8 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use cnb::analyzed::TargetData;
 use cnb::order::{Group, Member, Order};
-use cnb::plan::{Alternative, BuildPlan, Provide, Require};
+use cnb::plan::{Alternative, BuildPlan, Provide, Provider, Require};
 use conformance::mutants;
 use lifecycle::{
     Catalogue, DetectError, DetectRequest, Dir, Dirs, ExitStatus, Invocation, Kind, RunError, Runner,
@@ -22,12 +23,19 @@ use std::path::Path;
 /// The members of the order's own groups, of the composite `x`, and of the composite `y`, which is in `x`.
 const POOLS: [&[&str]; 3] = [&["a", "b", "x"], &["c", "d", "y"], &["e", "f"]];
 const NAMES: &[&str] = &["p", "q"];
+const EXTENSIONS: &[&str] = &["m", "n"];
+/// The execution environment of every detection here.
+const HERE: &str = "production";
 
 #[derive(Debug, Clone)]
 struct Buildpack {
     exit: i32,
     /// Alternatives: what is provided and what is required.
     plans: Vec<(Vec<&'static str>, Vec<&'static str>)>,
+    /// The execution environment that it says it is for.
+    only_for: Option<&'static str>,
+    /// It is for another system.
+    elsewhere: bool,
 }
 
 /// Ids, and whether each is optional.
@@ -39,11 +47,13 @@ struct World {
     order: Vec<Entries>,
     x: Vec<Entries>,
     y: Vec<Entries>,
+    /// Groups of extensions.
+    extensions: Vec<Vec<&'static str>>,
 }
 
 /// By name, who provides and who requires.
 type Needs = BTreeMap<String, (Vec<String>, Vec<String>)>;
-/// What detection comes to: the group and the plan, or whether somebody erred.
+/// What detection comes to: the group, extensions in front, and the plan; or whether somebody erred.
 type Outcome = Result<(Vec<String>, Needs), bool>;
 
 // --- the text's algorithm
@@ -66,18 +76,30 @@ fn resolved(world: &World, entries: &Entries) -> Vec<Entries> {
     groups
 }
 
+/// Each group of extensions in turn stands before the buildpacks, and then none does; an extension is optional.
+fn with_extensions(world: &World, entries: &Entries) -> Vec<Entries> {
+    let mut all = Vec::new();
+    for extensions in &world.extensions {
+        let extensions: Entries = extensions.iter().map(|it| (*it, true)).collect();
+        all.extend(resolved(world, entries).into_iter().map(|it| [extensions.clone(), it].concat()));
+    }
+    all.extend(resolved(world, entries));
+    all
+}
+
 fn by_the_text(world: &World) -> Outcome {
     let mut erred = false;
-    for group in world.order.iter().flat_map(|it| resolved(world, it)) {
-        let exit = |id: &str| world.buildpacks[id].exit;
-        erred |= group.iter().any(|(id, _)| !matches!(exit(id), 0 | 100));
-        if group.iter().any(|(id, optional)| exit(id) != 0 && !optional) {
+    for group in world.order.iter().flat_map(|it| with_extensions(world, it)) {
+        let known = |id: &str| &world.buildpacks[id];
+        // Who is for another execution environment is passed over as if it were not there.
+        let is_here = |id: &str| known(id).only_for.is_none_or(|it| it == HERE || it == "*");
+        let group: Entries = group.into_iter().filter(|(id, _)| is_here(id)).collect();
+        erred |= group.iter().any(|(id, _)| !known(id).elsewhere && !matches!(known(id).exit, 0 | 100));
+        let passes = |id: &str| known(id).exit == 0 && !known(id).elsewhere;
+        if group.iter().any(|(id, optional)| !passes(id) && !optional) {
             continue;
         }
-        let passed: Entries = group.into_iter().filter(|(id, _)| exit(id) == 0).collect();
-        if passed.is_empty() {
-            continue;
-        }
+        let passed: Entries = group.into_iter().filter(|(id, _)| passes(id)).collect();
         if let Some(found) = trials(world, &passed).iter().find_map(|it| trial(world, &passed, it)) {
             return Ok(found);
         }
@@ -118,7 +140,7 @@ fn trial(world: &World, group: &Entries, picks: &[usize]) -> Option<(Vec<String>
             Some(_) => return None,
         }
     }
-    if left.is_empty() {
+    if left.iter().all(|it| EXTENSIONS.contains(&group[*it].0)) {
         return None;
     }
     let mut entries: Needs = BTreeMap::new();
@@ -171,18 +193,26 @@ fn by_ours(world: &World, semantics: Semantics, room: &Path) -> Outcome {
         Dir::same(room.join(name))
     };
     let _ = fs_err::remove_dir_all(room.join("work"));
-    for id in POOLS.concat() {
-        let own = dir(&format!("buildpacks/{id}/1"));
-        let mut text = format!("api = \"0.10\"\n[buildpack]\nid = \"{id}\"\nversion = \"1\"\n");
+    for id in POOLS.concat().into_iter().chain(EXTENSIONS.iter().copied()) {
+        let word = if EXTENSIONS.contains(&id) { "extension" } else { "buildpack" };
+        let own = dir(&format!("{word}s/{id}/1"));
+        let mut text = format!("api = \"0.12\"\n[{word}]\nid = \"{id}\"\nversion = \"1\"\n");
+        let about = world.buildpacks.get(id);
+        if let Some(only_for) = about.and_then(|it| it.only_for) {
+            text += &format!("exec-env = [\"{only_for}\"]\n");
+        }
+        if about.is_some_and(|it| it.elsewhere) {
+            text += "[[targets]]\nos = \"linux\"\narch = \"s390x\"\n";
+        }
         if matches!(id, "x" | "y") {
             let order =
                 Order { order: groups(if id == "x" { &world.x } else { &world.y }), ..Order::default() };
             text += &cnb::print(&order).unwrap();
         }
-        let file = own.host.join("buildpack.toml");
-        if matches!(id, "x" | "y") || !file.exists() {
-            fs_err::write(file, text).unwrap();
-        }
+        fs_err::write(own.host.join(format!("{word}.toml")), text).unwrap();
+        // An extension without one has a plan that is there already.
+        fs_err::create_dir_all(own.host.join("bin")).unwrap();
+        fs_err::write(own.host.join("bin/detect"), "").unwrap();
     }
     let dirs = Dirs {
         app: dir("app"),
@@ -194,13 +224,17 @@ fn by_ours(world: &World, semantics: Semantics, room: &Path) -> Outcome {
     };
     let mut catalogue = Catalogue::new();
     catalogue.add_all(Kind::Buildpack, &dir("buildpacks")).unwrap();
-    let order = Order { order: groups(&world.order), ..Order::default() };
+    catalogue.add_all(Kind::Extension, &dir("extensions")).unwrap();
+    let extensions = world.extensions.iter().map(|it| it.iter().map(|id| (*id, false)).collect());
+    let extensions: Vec<Entries> = extensions.collect();
+    let order = Order { order: groups(&world.order), order_extensions: groups(&extensions) };
+    let target = TargetData { os: "linux".to_owned(), arch: "amd64".to_owned(), ..TargetData::default() };
     let request = DetectRequest {
         dirs: &dirs,
         catalogue: &catalogue,
         order: &order,
-        target: None,
-        exec_env: "",
+        target: Some(&target),
+        exec_env: HERE,
         env: &BTreeMap::new(),
         semantics,
     };
@@ -213,10 +247,13 @@ fn by_ours(world: &World, semantics: Semantics, room: &Path) -> Outcome {
                 let names: BTreeSet<&String> = it.requires.iter().map(|it| &it.name).collect();
                 assert_eq!(names.len(), 1, "an entry has requirements, all of one name: {it:?}");
                 let who = it.requires.iter().map(|it| it.metadata["who"].as_str().unwrap().to_owned());
+                let is_said = |it: &Provider| it.extension == EXTENSIONS.contains(&it.id.as_str());
+                assert!(it.providers.iter().all(is_said), "a provider that is an extension says so: {it:?}");
                 let providers = it.providers.iter().map(|it| it.id.clone()).collect();
                 entries.insert(it.requires[0].name.clone(), (providers, who.collect()));
             }
-            Ok((found.group.group.into_iter().map(|it| it.id).collect(), entries))
+            let (extensions, buildpacks) = (found.group.group_extensions, found.group.group);
+            Ok((extensions.into_iter().chain(buildpacks).map(|it| it.id).collect(), entries))
         }
     }
 }
@@ -237,15 +274,41 @@ fn buildpack() -> impl Strategy<Value = Buildpack> {
     let names = || prop_oneof![3 => Just(vec![]), 2 => subsequence(NAMES, 1..=NAMES.len())];
     let exit = prop_oneof![8 => Just(0), 1 => Just(100), 1 => Just(1)];
     let plans = prop::collection::vec((names(), names()), 1..=2);
-    (exit, plans).prop_map(|(exit, plans)| Buildpack { exit, plans })
+    let only_for = prop_oneof![
+        8 => Just(None),
+        1 => Just(Some("test")),
+        1 => Just(Some(HERE)),
+        1 => Just(Some("*")),
+    ];
+    let elsewhere = prop_oneof![12 => Just(false), 1 => Just(true)];
+    (exit, plans, only_for, elsewhere).prop_map(|(exit, plans, only_for, elsewhere)| Buildpack {
+        exit,
+        plans,
+        only_for,
+        elsewhere,
+    })
+}
+
+/// An extension requires nothing.
+fn extension() -> impl Strategy<Value = Buildpack> {
+    buildpack().prop_map(|mut it| {
+        it.plans.iter_mut().for_each(|(_, requires)| requires.clear());
+        it
+    })
 }
 
 fn world() -> impl Strategy<Value = World> {
     let ids: Vec<&str> = POOLS.concat().into_iter().filter(|it| !matches!(*it, "x" | "y")).collect();
     let buildpacks = prop::collection::vec(buildpack(), ids.len());
-    (buildpacks, entries(POOLS[0]), entries(POOLS[1]), entries(POOLS[2])).prop_map(
-        move |(all, order, x, y)| World { buildpacks: ids.iter().copied().zip(all).collect(), order, x, y },
-    )
+    let extensions = prop::collection::vec(extension(), EXTENSIONS.len());
+    let group = subsequence(EXTENSIONS, 1..=EXTENSIONS.len()).prop_shuffle();
+    let groups = prop_oneof![2 => Just(vec![]), 1 => prop::collection::vec(group, 1..=2)];
+    let orders = (entries(POOLS[0]), entries(POOLS[1]), entries(POOLS[2]));
+    (buildpacks, extensions, groups, orders).prop_map(move |(own, more, extensions, (order, x, y))| {
+        let own = ids.iter().copied().zip(own);
+        let buildpacks = own.chain(EXTENSIONS.iter().copied().zip(more)).collect();
+        World { buildpacks, order, x, y, extensions }
+    })
 }
 
 /// The same worlds every time; what fails is made smaller where somebody wants to read it.

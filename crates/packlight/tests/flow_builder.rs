@@ -47,6 +47,7 @@ const PARTS: &[(&str, &str)] = &[
 set -e
 echo "who $(id -u):$(id -g) home $HOME stack $CNB_STACK_ID target $CNB_TARGET_OS/$CNB_TARGET_ARCH"
 echo "binding $(cat /platform/bindings/db/type 2>/dev/null || echo none), secret ${CNB_REGISTRY_AUTH:-none}"
+echo "hello has ${MINE:-none}"
 echo "index $PIP_INDEX_URL, second ${PIP_EXTRA_INDEX_URL:-none}"
 mkdir -p "$CNB_LAYERS_DIR/data/env.launch"
 if [ -f "$CNB_LAYERS_DIR/data/big" ]; then echo restored; else head -c 2000000 /dev/zero | tr '\0' x >"$CNB_LAYERS_DIR/data/big"; fi
@@ -85,6 +86,8 @@ fn builder() -> &'static str {
             "ENV CNB_USER_ID=1234",
             "ENV CNB_GROUP_ID=1000",
             "ENV CNB_STACK_ID=test.stack",
+            "ENV CPATH=/opt/include",
+            "ENV OTHER=of-the-image",
             "LABEL io.buildpacks.stack.id=test.stack",
         ];
         let mut commit = vec!["commit"];
@@ -159,12 +162,12 @@ fn a_folder_is_a_buildpack_before_and_after_the_builders_and_beside_our_own() {
     let marks = folder(&[
         (
             "buildpack.toml",
-            "api = \"0.10\"\n[buildpack]\nid = \"test/marks\"\nversion = \"1\"\n[[targets]]\nos = \"linux\"\n",
+            "api = \"0.10\"\n[buildpack]\nid = \"test/marks\"\nversion = \"1\"\nclear-env = true\n[[targets]]\nos = \"linux\"\n",
         ),
         ("bin/detect", "#!/bin/sh\n"),
         (
             "bin/build",
-            "#!/bin/sh\nprintf '[[labels]]\\nkey = \"marked\"\\nvalue = \"yes\"\\n' >$CNB_LAYERS_DIR/launch.toml\n",
+            "#!/bin/sh\necho \"marks has ${MINE:-none}, ${CPATH:-none}, ${OTHER:-none}\"\nprintf '[[labels]]\\nkey = \"marked\"\\nvalue = \"yes\"\\n' >$CNB_LAYERS_DIR/launch.toml\n",
         ),
     ]);
     for it in ["bin/detect", "bin/build"] {
@@ -174,11 +177,18 @@ fn a_folder_is_a_buildpack_before_and_after_the_builders_and_beside_our_own() {
     let folder = marks.path().to_str().unwrap();
     let layout = folder_path();
     let output = format!("oci:{}", layout.path().join("out").display());
-    let args =
-        [&["--builder", builder(), "--pre-buildpack", folder, "-v", "-o", &output][..], &RUN_IMAGE].concat();
+    let args = [
+        &["--builder", builder(), "--pre-buildpack", folder, "-v", "-o", &output][..],
+        &["-e", "MINE=1"],
+        &RUN_IMAGE,
+    ]
+    .concat();
     let said = build("flow-builder-added", app().path(), &args).ok().both();
     let at = |text: &str| said.find(text).unwrap_or_else(|| panic!("no {text} in {said}"));
     assert!(at("test/marks@1") < at("test/hello@2"), "{said}");
+    // The user's variables are files and set by nobody: who wants none of them has none. Of the builder's own those that
+    // the specification lists get through.
+    assert!(said.contains("hello has 1") && said.contains("marks has none, /opt/include, none"), "{said}");
     let inspected = say(Command::new("skopeo").args(["inspect", "--config", &output]));
     assert!(inspected.ok().out.contains("\"marked\": \"yes\""));
 

@@ -115,6 +115,20 @@ fn a_build_is_in_the_engine_and_the_next_one_takes_its_layers_from_there() {
     assert_eq!(inspect(&names.app())["Id"], first["Id"]);
 }
 
+#[test]
+fn the_previous_image_may_be_an_id_of_the_engine() {
+    let names = Names("programs-id");
+    names.put_run_image("one");
+    let platform = platform(&names);
+    phases(&platform, &names.app());
+    let id = inspect(&names.app())["Id"].as_str().unwrap().to_owned();
+    platform.forget_layers();
+    call(&platform, "analyzer", &["-previous-image", &id, "another-name"]).ok();
+    let analyzed = platform.toml("layers/analyzed.toml");
+    assert_eq!(analyzed["image"]["reference"].as_str(), Some(&*id));
+    assert!(analyzed["metadata"]["buildpacks"][0]["layers"].get("second").is_some(), "{analyzed:?}");
+}
+
 /// A layer is known to the engine together with those beneath it: when one of them changes, it must come again.
 #[test]
 fn a_layer_that_is_only_in_the_engine_is_found_when_those_beneath_it_change() {
