@@ -5,7 +5,7 @@
 
 use crate::agent_toml::{Agent, Config, Library};
 use crate::vendor_words::{WORDS, Words};
-use destinations::{Plan, Signal, Variables, otel};
+use destinations::{Binding, Resolved, Signal, Variables, otel};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -18,6 +18,10 @@ pub const PROCESS_DIR: &str = "/cnb/process/";
 pub struct Launch<'a> {
     /// The environment of the app to be.
     pub variables: &'a Variables,
+    /// What the platform has bound.
+    pub bindings: &'a [Binding],
+    /// What of it could not be read.
+    pub notes: &'a [String],
     /// The launcher's `argv[0]`.
     pub started_as: &'a str,
     /// The image's process types.
@@ -57,17 +61,20 @@ pub fn answer(launch: &Launch) -> Answer {
     if sleeps(launch, process) {
         return Answer::default();
     }
-    let plan = destinations::plan(launch.variables);
-    let claims = claims(launch, &plan);
-    let mut lines = Vec::new();
+    let vendors: Vec<&str> = launch.agents.iter().map(|it| it.about.vendor.as_str()).collect();
+    let resolved = destinations::resolve(launch.variables, launch.bindings, &vendors);
+    let claims = claims(launch, &resolved);
+    let mut lines: Vec<String> = launch.notes.iter().map(|it| format!("packlight: {it}")).collect();
     if claims.iter().any(|it| it.words.is_none()) || claims.is_empty() {
-        lines.extend(plan.notes.iter().map(|it| format!("packlight: {it}")));
+        lines.extend(resolved.plan.notes.iter().map(|it| format!("packlight: {it}")));
     }
     let Some((first, others)) = claims.split_first() else { return Answer { lines, ..Answer::default() } };
-    let mut set = wake(launch, first.agent);
+    let mut set = resolved.bound.clone();
+    set.extend(wake(launch, first.agent));
     match first.words {
         None => {
-            set.extend(Signal::ALL.into_iter().map(|it| otel::exporter_variable(&plan, it)));
+            set.extend(resolved.told.clone());
+            set.extend(Signal::ALL.into_iter().map(|it| otel::exporter_variable(&resolved.plan, it)));
             identify(launch, &mut set);
         }
         Some(words) => tell(launch, words, &mut set),
@@ -85,18 +92,23 @@ struct Claim<'a> {
     by: String,
 }
 
-/// All claims; the first one counts.
-fn claims<'a>(launch: &Launch<'a>, plan: &Plan) -> Vec<Claim<'a>> {
+/// All claims; the first one counts: a destination that is named in so many words, a vendor's own variables (or the
+/// binding that has them), OTLP.
+fn claims<'a>(launch: &Launch<'a>, resolved: &Resolved) -> Vec<Claim<'a>> {
     let agent_of = |vendor: &str| launch.agents.iter().find(|it| it.about.vendor == vendor);
-    let is_set = |name: &str| launch.variables.get(name).is_some_and(|it| !it.trim().is_empty());
+    let has = |variables: &Variables, name: &str| variables.get(name).is_some_and(|it| !it.trim().is_empty());
+    let is_set = |name: &str| has(launch.variables, name) || has(&resolved.bound, name);
     let own = WORDS.iter().filter_map(|words| {
         let agent = agent_of(words.vendor)?;
         let by = words.claims.iter().find(|it| is_set(it))?;
         Some(Claim { agent, words: Some(words), by: format!("by {by}") })
     });
-    let otlp = agent_of("opentelemetry").filter(|_| !plan.is_empty());
-    let otlp = otlp.map(|agent| Claim { agent, words: None, by: plan.to_string() });
-    own.chain(otlp).collect()
+    let otlp = agent_of("opentelemetry").filter(|_| !resolved.plan.is_empty());
+    let otlp = otlp.map(|agent| Claim { agent, words: None, by: resolved.plan.to_string() });
+    match has(launch.variables, destinations::resolve::VARIABLE) {
+        true => otlp.into_iter().chain(own).collect(),
+        false => own.chain(otlp).collect(),
+    }
 }
 
 /// What wakes any agent.
@@ -192,7 +204,7 @@ fn identify(launch: &Launch, set: &mut BTreeMap<String, String>) {
     let known = launch.config.identity.iter().filter(|(key, _)| *key != "service.name");
     let mut items: Vec<String> = known
         .filter(|(key, _)| !has(key))
-        .map(|(key, value)| format!("{key}={}", percent_encoded(value)))
+        .map(|(key, value)| format!("{key}={}", destinations::percent_encoded(value)))
         .collect();
     if !given.trim().is_empty() {
         items.push(given.trim().trim_matches(',').to_owned());
@@ -200,19 +212,6 @@ fn identify(launch: &Launch, set: &mut BTreeMap<String, String>) {
     if !items.is_empty() {
         set.insert("OTEL_RESOURCE_ATTRIBUTES".to_owned(), items.join(","));
     }
-}
-
-/// W3C Baggage's encoding, which the variable has. <https://www.w3.org/TR/baggage/#value>
-fn percent_encoded(value: &str) -> String {
-    use std::fmt::Write as _;
-    value.bytes().fold(String::with_capacity(value.len()), |mut text, byte| {
-        if byte.is_ascii_graphic() && !br#",;=\"%"#.contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-        text
-    })
 }
 
 /// The answer's variables as the TOML that goes to file descriptor 3.
@@ -277,6 +276,8 @@ mod tests {
         let processes = ["web".to_owned(), "release".to_owned()];
         answer(&Launch {
             variables: &variables,
+            bindings: &[],
+            notes: &[],
             started_as,
             processes: &processes,
             pid: 7,
@@ -405,6 +406,17 @@ PACKLIGHT_PYTHON_AGENT = "/layers/packlight_apm/opentelemetry/python"
             set["OTEL_RESOURCE_ATTRIBUTES"],
             "service.version=1.0,vcs.ref.head.name=a%2Cb,deployment.environment.name=test,service.name=mine,x=y"
         );
+    }
+
+    #[test]
+    fn a_destination_by_name_wakes_it_and_a_wrong_one_is_said() {
+        let answer = ask("/cnb/process/web", &[("PACKLIGHT_DESTINATION", "jaeger=http://jaeger")]);
+        assert!(answer.lines[0].contains("traces → http://jaeger:4318; instruments"), "{:?}", answer.lines);
+        assert_eq!(answer.set["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"], "http://jaeger:4318/v1/traces");
+        assert_eq!(answer.set["OTEL_METRICS_EXPORTER"], "none");
+        let answer = ask("/cnb/process/web", &[("PACKLIGHT_DESTINATION", "jaeger=http://jaeger:16686")]);
+        assert!(answer.set.is_empty());
+        assert!(answer.lines[0].starts_with("packlight: nothing is sent: destination jaeger: 16686 is"));
     }
 
     #[test]

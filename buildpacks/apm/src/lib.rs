@@ -4,6 +4,7 @@
 
 pub mod agent_toml;
 pub mod attach;
+pub mod bound;
 pub mod build;
 pub mod errors;
 pub mod identity;

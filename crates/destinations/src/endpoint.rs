@@ -11,9 +11,13 @@ pub const HTTP_PORT: u16 = 4318;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     scheme: String,
+    /// `user:password`.
+    user: Option<String>,
     host: String,
     port: Option<u16>,
     path: String,
+    /// With its question mark; empty: none.
+    query: String,
 }
 
 /// Why a text is no endpoint. It does not repeat the text, which may hold a password.
@@ -34,8 +38,7 @@ pub enum EndpointError {
 }
 
 impl Endpoint {
-    /// Reads `http://user:password@host:port/path?query`; user, password and query are dropped. Without a scheme it
-    /// is `http`, as gRPC's exporters are configured.
+    /// Reads `http://user:password@host:port/path?query`. Without a scheme it is `http`, as gRPC's exporters are configured.
     ///
     /// # Errors
     /// When it is not such a URL.
@@ -50,8 +53,12 @@ impl Endpoint {
         }
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
-        let path = path.split(['?', '#']).next().unwrap_or_default();
-        let authority = authority.rsplit_once('@').map_or(authority, |it| it.1);
+        let path = path.split('#').next().unwrap_or_default();
+        let (path, query) = path.find('?').map_or((path, ""), |at| path.split_at(at));
+        let (user, authority) = match authority.rsplit_once('@') {
+            Some((user, rest)) => (Some(user.to_owned()), rest),
+            None => (None, authority),
+        };
         // [::1]:4318
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => (host, Some(port)),
@@ -64,7 +71,8 @@ impl Endpoint {
             Some(it) => Some(it.parse().ok().filter(|it| *it != 0).ok_or(EndpointError::Port)?),
             None => None,
         };
-        Ok(Self { scheme, host: host.to_owned(), port, path: path.trim_end_matches('/').to_owned() })
+        let (host, path) = (host.to_owned(), path.trim_end_matches('/').to_owned());
+        Ok(Self { scheme, user, host, port, path, query: query.to_owned() })
     }
 
     /// Whether it names gRPC's own port.
@@ -85,6 +93,42 @@ impl Endpoint {
     pub fn for_signal(mut self, signal: Signal) -> Self {
         self.path = format!("{}/v1/{}", self.path, signal.name());
         self
+    }
+
+    /// The port that is named.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The path without a slash at its end.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// With this path.
+    #[must_use]
+    pub fn with_path(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.path);
+        self
+    }
+
+    /// With this port where an `http` address names none: one of `https` is a server's in front, on its usual port.
+    #[must_use]
+    pub fn with_port_if_plain(mut self, port: u16) -> Self {
+        if self.scheme == "http" && self.port.is_none() {
+            self.port = Some(port);
+        }
+        self
+    }
+
+    /// All of it, with what is secret.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let user = self.user.as_ref().map(|it| format!("{it}@")).unwrap_or_default();
+        let port = self.port.map(|it| format!(":{it}")).unwrap_or_default();
+        format!("{}://{user}{}{port}{}{}", self.scheme, self.host, self.path, self.query)
     }
 
     /// Whether it has a path.

@@ -37,6 +37,8 @@ pub fn exporter_variable(plan: &Plan, signal: Signal) -> (String, String) {
         .map(|it| match it {
             Destination::Console => "console",
             Destination::Otlp { .. } => "otlp",
+            Destination::Zipkin { .. } => "zipkin",
+            Destination::Prometheus { .. } => "prometheus",
         })
         .collect();
     let value = if names.is_empty() { "none".to_owned() } else { names.join(",") };
@@ -73,9 +75,16 @@ impl Reader<'_> {
                 "" | "none" => None,
                 "console" => Some(Destination::Console),
                 it if OTLP_NAMES.contains(&it) => self.receiver(signal, notes),
+                "zipkin" if signal == Signal::Traces => self.zipkin(notes),
+                "prometheus" if signal == Signal::Metrics => self.prometheus(notes),
                 other => {
+                    let also = match signal {
+                        Signal::Traces => "zipkin, ",
+                        Signal::Metrics => "prometheus, ",
+                        Signal::Logs => "",
+                    };
                     notes.push(format!(
-                        "{name}: `{other}` is not supported yet; there are otlp, console and none"
+                        "{name}: there is no `{other}`; there are otlp, {also}console and none"
                     ));
                     None
                 }
@@ -83,6 +92,30 @@ impl Reader<'_> {
             to.extend(destination.filter(|it| !to.contains(it)));
         }
         to
+    }
+
+    /// <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#zipkin-exporter>
+    fn zipkin(&self, notes: &mut Vec<String>) -> Option<Destination> {
+        const NAME: &str = "OTEL_EXPORTER_ZIPKIN_ENDPOINT";
+        match Endpoint::parse(self.get(NAME).unwrap_or("http://localhost:9411/api/v2/spans")) {
+            Ok(endpoint) => Some(Destination::Zipkin { shown: endpoint.shown() }),
+            Err(error) => {
+                notes.push(format!("traces are not sent: {NAME} {error}"));
+                None
+            }
+        }
+    }
+
+    /// <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#prometheus-exporter>
+    fn prometheus(&self, notes: &mut Vec<String>) -> Option<Destination> {
+        const NAME: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
+        match self.get(NAME).unwrap_or("9464").parse() {
+            Ok(port) if port != 0 => Some(Destination::Prometheus { port }),
+            _ => {
+                notes.push(format!("metrics are not served: {NAME} is no number from 1 to 65535"));
+                None
+            }
+        }
     }
 
     fn receiver(&self, signal: Signal, notes: &mut Vec<String>) -> Option<Destination> {
@@ -197,9 +230,27 @@ mod tests {
     #[test]
     fn an_exporter_that_is_not_there_yet_is_said() {
         check(
-            &[("OTEL_TRACES_EXPORTER", "zipkin")],
+            &[("OTEL_TRACES_EXPORTER", "jaeger"), ("OTEL_LOGS_EXPORTER", "zipkin")],
             "",
-            &["OTEL_TRACES_EXPORTER: `zipkin` is not supported yet; there are otlp, console and none"],
+            &[
+                "OTEL_TRACES_EXPORTER: there is no `jaeger`; there are otlp, zipkin, console and none",
+                "OTEL_LOGS_EXPORTER: there is no `zipkin`; there are otlp, console and none",
+            ],
+        );
+    }
+
+    #[test]
+    fn zipkin_and_prometheus_have_their_own_variables() {
+        check(
+            &[("OTEL_TRACES_EXPORTER", "zipkin"), ("OTEL_METRICS_EXPORTER", "prometheus")],
+            "traces → zipkin http://localhost:9411/api/v2/spans; metrics → prometheus, which scrapes port 9464",
+            &[],
+        );
+        let port = "metrics are not served: OTEL_EXPORTER_PROMETHEUS_PORT is no number from 1 to 65535";
+        check(
+            &[("OTEL_METRICS_EXPORTER", "prometheus"), ("OTEL_EXPORTER_PROMETHEUS_PORT", "x")],
+            "",
+            &[port],
         );
     }
 

@@ -43,6 +43,16 @@ impl Signal {
 pub enum Destination {
     /// Standard output.
     Console,
+    /// Zipkin.
+    Zipkin {
+        /// Where, likewise.
+        shown: String,
+    },
+    /// Prometheus comes and asks, at this port.
+    Prometheus {
+        /// The port.
+        port: u16,
+    },
     /// An OTLP receiver over HTTP.
     Otlp {
         /// Where, without user, password and query: it may be shown.
@@ -55,6 +65,8 @@ impl fmt::Display for Destination {
         match self {
             Self::Console => f.write_str("console"),
             Self::Otlp { shown } => f.write_str(shown),
+            Self::Zipkin { shown } => write!(f, "zipkin {shown}"),
+            Self::Prometheus { port } => write!(f, "prometheus, which scrapes port {port}"),
         }
     }
 }
@@ -101,7 +113,7 @@ impl fmt::Display for Plan {
                 Destination::Otlp { shown } => {
                     shown.strip_suffix(&format!("/v1/{}", route.signal.name())).unwrap_or(shown).to_owned()
                 }
-                Destination::Console => it.to_string(),
+                it => it.to_string(),
             };
             let to = route.to.iter().map(place).collect::<Vec<_>>().join(" and ");
             match groups.iter_mut().find(|it| it.1 == to) {

@@ -36,7 +36,7 @@ def disabled():
 
 
 def exporters(signal):
-    """The set of `otlp` and `console` that this signal goes to; empty when nobody asked for it."""
+    """The set of `otlp`, `console`, `zipkin` and `prometheus` that this signal goes to; empty when nobody asked."""
     if disabled():
         return frozenset()
     asked = text(f"OTEL_{signal.upper()}_EXPORTER")
@@ -44,7 +44,30 @@ def exporters(signal):
         named = text("OTEL_EXPORTER_OTLP_ENDPOINT") or text(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
         return frozenset(("otlp",)) if named else frozenset()
     names = {name.strip().lower() for name in asked.split(",")}
-    return frozenset("otlp" if name.startswith("otlp") else name for name in names if name) & {"otlp", "console"}
+    return frozenset("otlp" if name.startswith("otlp") else name for name in names if name) & _KNOWN[signal]
+
+
+_KNOWN = {
+    "traces": {"otlp", "console", "zipkin"},
+    "metrics": {"otlp", "console", "prometheus"},
+    "logs": {"otlp", "console"},
+}
+
+
+class Zipkin:
+    """Where spans are sent in Zipkin's format; it has the shape of `Otlp`.
+
+    https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#zipkin-exporter
+    """
+
+    signal, content_type, headers, json = "traces", "application/json", {}, True
+    gzip, certificate, client_certificate, client_key = False, None, None, None
+
+    def __init__(self):
+        name = "OTEL_EXPORTER_ZIPKIN_ENDPOINT"
+        self.url = _checked(name, text(name, "http://localhost:9411/api/v2/spans")).geturl()
+        self.timeout = _seconds(text("OTEL_EXPORTER_ZIPKIN_TIMEOUT"))
+        self.shown = _shown(self.url)
 
 
 class Otlp:
@@ -71,8 +94,26 @@ class Otlp:
     @property
     def shown(self):
         """The address for a person: without user, password and query."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return _shown(self.url)
+
+
+def _shown(url):
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _checked(name, given):
+    """The parts of an address; without a scheme it is `http`."""
+    if "://" not in given:
+        given = "http://" + given
+    try:
+        parts = urlsplit(given)
+        parts.port
+    except ValueError:
+        raise SettingsError(f"{name} is not a URL (bad port or host)") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(f"{name} is not a URL of the form http://host:port")
+    return parts
 
 
 def _url(signal, protocol):
@@ -81,15 +122,8 @@ def _url(signal, protocol):
     if given is None:
         name = "OTEL_EXPORTER_OTLP_ENDPOINT"
         given, suffix = text(name, f"http://localhost:{HTTP_PORT}"), f"/v1/{signal}"
-    if "://" not in given:
-        given = "http://" + given
-    try:
-        parts = urlsplit(given)
-        port = parts.port
-    except ValueError:
-        raise SettingsError(f"{name} is not a URL (bad port or host)") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"{name} is not a URL of the form http://host:4318")
+    parts = _checked(name, given)
+    port = parts.port
     # gRPC was asked for, or nothing was said and the port is gRPC's own: the same receiver speaks HTTP one port on.
     if port == GRPC_PORT and protocol in ("", "grpc"):
         parts = parts._replace(netloc=parts.netloc[: -len(str(GRPC_PORT))] + str(HTTP_PORT))

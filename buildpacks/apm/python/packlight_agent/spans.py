@@ -2,7 +2,7 @@
 
 import sys
 
-from . import convert, otlp
+from . import convert, otlp, zipkin
 from .say import say_seldom
 from .sender import Pipeline
 from .settings import number
@@ -12,20 +12,22 @@ from .transport import Transport
 class Spans:
     """Where spans go; `attach` is called with every provider that becomes the current one."""
 
-    def __init__(self, exporters, to, sender):
-        self.console = "console" in exporters
-        self.sender, self.otlp = sender, to
-        self.pipeline = None
+    def __init__(self, console, to, zipkin_to, sender):
+        self.console, self.sender, self.otlp = console, sender, to
+        self.pipeline = self.zipkin = None
         if to is not None:
             write = otlp.to_json if to.json else otlp.protobuf
-            self.pipeline = sender.add(Pipeline(
-                "spans", Transport(to),
-                lambda items: write(convert.traces(items), otlp.REQUESTS["traces"]),
-                to.timeout,
-                capacity=number("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
-                batch=number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
-                delay=number("OTEL_BSP_SCHEDULE_DELAY", 1000) / 1000,
-            ))
+            self.pipeline = self._pipeline(to, lambda items: write(convert.traces(items), otlp.REQUESTS["traces"]))
+        if zipkin_to is not None:
+            self.zipkin = self._pipeline(zipkin_to, zipkin.body)
+
+    def _pipeline(self, to, encode):
+        return self.sender.add(Pipeline(
+            "spans", Transport(to), encode, to.timeout,
+            capacity=number("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
+            batch=number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+            delay=number("OTEL_BSP_SCHEDULE_DELAY", 1000) / 1000,
+        ))
 
     def attach(self, provider):
         """Adds the processor; a provider that takes none is left alone."""
@@ -42,7 +44,7 @@ def _processor(spans, provider):
 
     class Processor(SpanProcessor):
         _seen = None
-        _console = _otlp = True
+        _console = _otlp = _zipkin = True
 
         def on_end(self, span):
             try:
@@ -57,6 +59,8 @@ def _processor(spans, provider):
                         detach(token)
                 if spans.pipeline is not None and self._otlp:
                     spans.sender.put(spans.pipeline, span)
+                if spans.zipkin is not None and self._zipkin:
+                    spans.sender.put(spans.zipkin, span)
             except Exception as problem:
                 say_seldom("span", f"a span was lost ({type(problem).__name__}: {problem})")
 
@@ -68,6 +72,7 @@ def _processor(spans, provider):
             self._seen = others
             exporters = [each for each in map(_exporter, others or ()) if each is not None]
             self._console = not any(isinstance(each, ConsoleSpanExporter) for each in exporters)
+            self._zipkin = not any("Zipkin" in type(each).__name__ for each in exporters)
             self._otlp = spans.otlp is None or not any(_same_receiver(each, spans.otlp) for each in exporters)
 
         def shutdown(self):

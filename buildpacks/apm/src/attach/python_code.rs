@@ -35,6 +35,7 @@ pub const FILES: &[(&str, &str)] = code![
     "packlight_agent/vendors/newrelic.py",
     "packlight_agent/vendors/opentelemetry.py",
     "packlight_agent/vendors/sentry.py",
+    "packlight_agent/zipkin.py",
     "packlight_start.py",
 ];
 

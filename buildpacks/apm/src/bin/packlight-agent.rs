@@ -4,6 +4,7 @@
 
 use buildpack_apm::agent_toml;
 use buildpack_apm::attach::python::PATH_DIR;
+use buildpack_apm::bound;
 use buildpack_apm::launch::{Installed, Launch, PROCESS_DIR, answer, toml_of};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -62,8 +63,12 @@ fn run() -> Result<Vec<String>, std::io::Error> {
     let started_as = command.split(|it| *it == 0).next().unwrap_or_default();
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let variables = variables.collect();
+    let (bindings, notes) = bound::bindings(&variables);
     let answer = answer(&Launch {
-        variables: &variables.collect(),
+        variables: &variables,
+        bindings: &bindings,
+        notes: &notes,
         started_as: &String::from_utf8_lossy(started_as),
         processes: &processes(),
         pid,

@@ -73,6 +73,30 @@ class Delivery(AgentTest):
         self.python(BARE, ONE_REQUEST, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=sink.url + "/mine")
         self.assertEqual({path for path, _, _ in sink.requests}, {"/mine"})
 
+    def test_spans_go_to_zipkin_in_its_own_format(self):
+        sink = self.sink()
+        app = APP + """
+@app.route("/broken")
+def broken():
+    raise ValueError("no")
+app.test_client().get("/1")
+app.test_client().get("/broken")
+"""
+        _, err = self.python(
+            BARE, app, OTEL_TRACES_EXPORTER="zipkin", OTEL_EXPORTER_ZIPKIN_ENDPOINT=sink.url + "/api/v2/spans",
+        )
+        self.assertEqual({path for path, _, _ in sink.requests}, {"/api/v2/spans"}, err)
+        spans = [span for _, _, body in sink.requests for span in json.loads(body)]
+        found = {span["name"]: span for span in spans}
+        good, bad = found["GET /<number>"], found["GET /broken"]
+        self.assertEqual((good["kind"], good["localEndpoint"]), ("SERVER", {"serviceName": "my-app"}))
+        self.assertEqual((len(good["traceId"]), len(good["id"])), (32, 16))
+        self.assertEqual(good["tags"]["http.response.status_code"], "200")
+        self.assertGreater(good["duration"], 0)
+        self.assertNotIn("error", good["tags"])
+        self.assertIn("ValueError", bad["tags"]["error"])
+        self.assertIn("exception", bad["annotations"][0]["value"])
+
     def test_json_gzip_and_headers_are_sent_as_asked(self):
         sink = self.sink()
         self.python(

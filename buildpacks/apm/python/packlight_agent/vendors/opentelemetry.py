@@ -10,7 +10,7 @@ import sys
 from .. import exits, imports, instrument, providers
 from ..say import say
 from ..sender import Sender
-from ..settings import SIGNALS, Otlp, SettingsError, exporters
+from ..settings import SIGNALS, Otlp, SettingsError, Zipkin, exporters
 
 
 def wake(open_layer):
@@ -38,13 +38,24 @@ def _destination(signal, asked):
         return asked - {"otlp"}, None
 
 
+def _zipkin(asked):
+    if "zipkin" not in asked:
+        return asked, None
+    try:
+        return asked, Zipkin()
+    except SettingsError as problem:
+        say(f"traces are not sent: {problem}")
+        return asked - {"zipkin"}, None
+
+
 def _traces(asked, sender):
     asked, to = _destination("traces", asked)
+    asked, zipkin = _zipkin(asked)
     if not asked:
         return None
     from ..spans import Spans
 
-    return Spans(asked, to, sender).attach
+    return Spans("console" in asked, to, zipkin, sender).attach
 
 
 def _metrics(asked, sender):
