@@ -333,7 +333,11 @@ PACKLIGHT_PYTHON_AGENT = "/l/datadog/python"
         assert_eq!(vendor(&three(), &[key, ("DD_API_KEY", "k")]).as_deref(), Some("datadog"));
         assert_eq!(vendor(&three(), &[key, ("DD_API_KEY", " ")]).as_deref(), Some("newrelic"));
         assert_eq!(vendor(&three(), &[("SENTRY_DSN", "x")]), None);
-        assert_eq!(vendor(&agents(), &[key]), None);
+        // Without its own agent a vendor is reached by OTLP, which most of them take.
+        assert_eq!(vendor(&agents(), &[key]).as_deref(), Some("opentelemetry"));
+        assert_eq!(vendor(&three()[..1], &[key]), None);
+        let named = [("PACKLIGHT_DESTINATION", "jaeger=http://j"), key];
+        assert_eq!(vendor(&three(), &named).as_deref(), Some("opentelemetry"));
         let both = [key, ("OTEL_TRACES_EXPORTER", "console")];
         assert_eq!(vendor(&agents(), &both).as_deref(), Some("opentelemetry"));
     }

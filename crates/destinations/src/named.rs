@@ -49,7 +49,7 @@ impl Claim {
     pub fn told(&self, variables: &Variables) -> Result<Vec<Told>, String> {
         let told = match &self.preset.takes {
             Takes::Zipkin => self.zipkin().map(|it| vec![it]),
-            Takes::Prometheus => self.prometheus().map(|it| vec![it]),
+            Takes::Prometheus => self.prometheus(variables).map(|it| vec![it]),
             Takes::Otlp(otlp) => self.otlp(otlp, variables),
         };
         told.map_err(|problem| format!("destination {}: {problem}", self.preset.name))
@@ -76,11 +76,15 @@ impl Claim {
         Ok(Told { signal: Signal::Traces, set })
     }
 
-    fn prometheus(&self) -> Result<Told, String> {
+    fn prometheus(&self, variables: &Variables) -> Result<Told, String> {
         let scraped = self.url.as_deref().and_then(scrape_port);
         if let Some(port) = scraped {
             let mut set = vec![exporter(Signal::Metrics, "prometheus")];
             set.extend(port.map(|it| (PROMETHEUS_PORT.to_owned(), it.to_string())));
+            // Whoever asks is outside of the container.
+            if variables.get(PROMETHEUS_HOST).is_none_or(String::is_empty) {
+                set.push((PROMETHEUS_HOST.to_owned(), "0.0.0.0".to_owned()));
+            }
             return Ok(Told { signal: Signal::Metrics, set });
         }
         let mut address = self.address("http://localhost:9090")?.with_port_if_plain(9090);
@@ -152,7 +156,7 @@ impl Claim {
     }
 
     fn headers(&self, variables: &Variables) -> String {
-        let set = |it: &&presets::Key| variables.get(it.variable).is_some_and(|it| !it.is_empty());
+        let set = |it: &&presets::Key| variables.get(it.variable).is_some_and(|it| !it.trim().is_empty());
         let Some(key) = self.preset.key.iter().find(set) else { return String::new() };
         format!(
             "{}={}",
@@ -166,6 +170,7 @@ const ELASTICSEARCH: &str = "Elasticsearch takes OTLP from version 9.2 on, at ht
                              older one put the OpenTelemetry Collector, and name that: otlp=http://collector:4318";
 const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
 const ZIPKIN_ENDPOINT: &str = "OTEL_EXPORTER_ZIPKIN_ENDPOINT";
+const PROMETHEUS_HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
 const PROMETHEUS_PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
 
 fn exporter(signal: Signal, name: &str) -> (String, String) {

@@ -96,7 +96,7 @@ fn route(
 
 /// The first vendor whose key is there: a key alone says where, for each that has one usual address or a variable for it.
 fn of_a_key(variables: &Variables, agents: &[&str]) -> Option<Claim> {
-    let is_set = |it: &&str| variables.get(*it).is_some_and(|it| !it.is_empty());
+    let is_set = |it: &&str| variables.get(*it).is_some_and(|it| !it.trim().is_empty());
     PRESETS.iter().filter(|it| !agents.contains(&it.name)).find_map(|preset| {
         let key = preset.key.iter().map(|it| it.variable).find(is_set)?;
         let claim = Claim { preset, url: None, from: key.to_owned() };

@@ -249,6 +249,7 @@ impl From<RunError> for Failure {
             }
             RunError::NoProcess { .. } => failure
                 .hint("`--entrypoint COMMAND` starts any program of the image, `--entrypoint bash` a shell"),
+            RunError::Destination(_) => Self { code: ExitCode::USAGE, ..failure },
             RunError::VolumeWritable(_) => {
                 failure.hint("`:ro` after the volume gives the app a copy that it can read")
             }

@@ -8,11 +8,13 @@ mod network;
 pub(crate) mod passwd;
 mod plan;
 mod signals;
+mod telemetry;
 mod watch;
 
 pub use network::AppNetwork;
 pub use sandbox::{Access, Exit};
 pub use signals::{Interrupt, Signals, Told};
+pub use telemetry::DESTINATION;
 
 use crate::event::{Event, Events};
 use crate::isolation::{Ground, GroundError};
@@ -140,6 +142,9 @@ pub enum RunError {
         /// What it printed.
         said: String,
     },
+    /// A destination of telemetry that cannot be used.
+    #[error("{0}")]
+    Destination(String),
     /// The image has no such program.
     #[error("{image} has no program {}", program.display())]
     ProgramMissing {

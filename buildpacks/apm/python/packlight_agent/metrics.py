@@ -14,6 +14,7 @@ class Metrics:
 
     def __init__(self, exporters, to, sender):
         self.console, self.otlp, self.sender = "console" in exporters, to, sender
+        self.prometheus, self.page = "prometheus" in exporters, None
         self.period = number("OTEL_METRIC_EXPORT_INTERVAL", 60000) / 1000
 
     def provider(self, resource):
@@ -21,12 +22,25 @@ class Metrics:
         from opentelemetry.sdk.metrics import MeterProvider
 
         reader = _reader(self._receive)
-        provider = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
+        readers = [reader]
+        if self.prometheus:
+            readers.append(self._scraped())
+        provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
+        if not self.console and self.otlp is None:
+            return provider
         transport = Transport(self.otlp) if self.otlp is not None else _Nowhere()
         self.pipeline = Pipeline("metrics", transport, self._encode, getattr(self.otlp, "timeout", 1.0), capacity=16, batch=1, delay=0.0)
         self.pipeline.collect, self.pipeline.period = reader.collect, self.period
         self.sender.add(self.pipeline)
         return provider
+
+    def _scraped(self):
+        from .prometheus import Scrape
+
+        reader = _reader(lambda data: self.page.receive(data), cumulative=True)
+        self.page = Scrape(reader.collect)
+        self.sender.closing.append(self.page.close)
+        return reader
 
     def _receive(self, data):
         if self.console:
@@ -47,7 +61,7 @@ class _Nowhere:
         """There is no connection."""
 
 
-def _reader(receive):
+def _reader(receive, cumulative=False):
     from opentelemetry.sdk.metrics.export import MetricReader
 
     class Reader(MetricReader):
@@ -58,7 +72,7 @@ def _reader(receive):
         def shutdown(self, timeout_millis=30_000, **kwargs):
             pass
 
-    return Reader(preferred_temporality=_temporality())
+    return Reader(preferred_temporality=None if cumulative else _temporality())
 
 
 def _temporality():

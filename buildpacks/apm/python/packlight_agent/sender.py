@@ -19,6 +19,14 @@ EXIT_SECONDS = 2.0
 ATTEMPTS, LONGEST_WAIT = 6, 30.0
 
 
+# Held while a reader collects: the SDK's own locks are held then, and a child that is forked in that moment would find
+# them locked for ever.
+COLLECTING = allocate_lock()
+os.register_at_fork(
+    before=COLLECTING.acquire, after_in_parent=COLLECTING.release, after_in_child=COLLECTING.release
+)
+
+
 class Pipeline:
     """One signal's queue. `encode(items)` makes the body, `transport` posts it."""
 
@@ -53,7 +61,8 @@ class Pipeline:
         now = time.monotonic()
         if self.next_collect is not None and (deadline is not None or now >= self.next_collect):
             self.next_collect = now + self.period
-            self.collect()
+            with COLLECTING:
+                self.collect()
         while self.pending is not None or self.items.qsize():
             if self.pending is None:
                 self._take()
@@ -113,6 +122,8 @@ class Sender:
 
     def __init__(self):
         self.pipelines = []
+        # What else is to be done before an end.
+        self.closing = []
         self.thread = None
         self.late = False
         self.exit_seconds = EXIT_SECONDS
@@ -173,6 +184,8 @@ class Sender:
 
     def flush(self, seconds=None):
         """Sends all that is queued; waits at most so long; True when it was sent in time. Never raises."""
+        for each in self.closing:
+            each()
         if self.thread is None or self.late:
             return self.thread is None
         seconds = self.exit_seconds if seconds is None else seconds

@@ -3,10 +3,12 @@
 import collections
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import unittest
+import urllib.request
 
 from support import BARE, PATIENCE, AgentTest, free_port, wait_for
 
@@ -96,6 +98,49 @@ app.test_client().get("/broken")
         self.assertNotIn("error", good["tags"])
         self.assertIn("ValueError", bad["tags"]["error"])
         self.assertIn("exception", bad["annotations"][0]["value"])
+
+    def scrape(self, port, wanted):
+        """The page, once `wanted(page)` is true."""
+
+        def page():
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+                    text = response.read().decode()
+            except OSError:
+                return None
+            return text if wanted(text) else None
+
+        return wait_for(page, "a page for Prometheus")
+
+    def test_prometheus_asks_one_port_and_gets_the_sum_of_all_workers(self):
+        metrics = free_port()
+        count = r'http_server_request_duration_seconds_count\{[^}]*http_route="/<number>"[^}]*\} (\d+)'
+
+        def counted(page):
+            return sum(int(it) for it in re.findall(count, page))
+
+        for options in (["-w", "3"], ["-w", "3", "--preload"], ["-w", "2", "--max-requests", "7"]):
+            with self.subTest(options):
+                process, port = self.gunicorn(
+                    *options, OTEL_METRICS_EXPORTER="prometheus", OTEL_EXPORTER_PROMETHEUS_HOST="127.0.0.1",
+                    OTEL_EXPORTER_PROMETHEUS_PORT=metrics,
+                )
+                pids, asked = set(), 0
+                while asked < 60 or len(pids) < 2:
+                    pids.add(self.ask(port, f"/{asked}"))
+                    asked += 1
+                page = self.scrape(metrics, lambda page: counted(page) == asked)
+                self.assertIn("# TYPE http_server_request_duration_seconds histogram", page)
+                self.assertIn('http_server_request_duration_seconds_bucket{', page)
+                self.assertIn('target_info{', page)
+                self.assertIn('service_name="my-app"', page)
+                # Whoever has the port may go: another one answers, and nothing that was counted is lost.
+                if "--max-requests" not in options:
+                    for pid in pids:
+                        os.kill(int(pid), signal.SIGTERM)
+                    self.ask(port, "/1")
+                    self.scrape(metrics, lambda page: counted(page) == asked + 1)
+                self.end(process)
 
     def test_json_gzip_and_headers_are_sent_as_asked(self):
         sink = self.sink()

@@ -5,7 +5,7 @@ use crate::environment;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, not_yet};
 use clap::{Args, ValueEnum};
-use platform::run::{Access, AppNetwork, Exit, Publish, RunRequest, Signals, Volume};
+use platform::run::{Access, AppNetwork, DESTINATION, Exit, Publish, RunRequest, Signals, Volume};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -16,6 +16,9 @@ Examples:
 
   A port of this machine that leads to the app's port 8000; the app's traces on the terminal.
       packlight run my-app -p 5000:8000 -e OTEL_TRACES_EXPORTER=console
+
+  The app's traces to a Jaeger on this machine, its metrics to be scraped by Prometheus.
+      packlight run my-app --destination jaeger=http://localhost --destination prometheus=scrape
 
   Another process type, with arguments of its own.
       packlight run my-app worker -- --verbose
@@ -48,6 +51,10 @@ pub(crate) struct Arguments {
     /// Variables for the app, one NAME=VALUE a line
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
+    /// Where telemetry goes: otlp, jaeger, zipkin, prometheus, elastic, datadog, newrelic, … and its address; an address
+    /// that cannot be right is refused
+    #[arg(long, value_name = "NAME=URL")]
+    destination: Vec<String>,
     /// A file or folder of this machine that the app sees; `:ro` at the end: and may not change
     #[arg(long = "volume", short = 'v', value_name = "HERE:THERE[:ro]", value_parser = volume)]
     volumes: Vec<Volume>,
@@ -86,12 +93,16 @@ pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Fa
     }
     let name = here.names(std::slice::from_ref(&arguments.name))?.remove(0);
     let (store, _) = here.open_store().map_err(|it| Failure { code: ExitCode::RUN, ..it })?;
+    let mut env = environment::resolve(&arguments.env_file, &arguments.env, &here.env)?;
+    if !arguments.destination.is_empty() {
+        env.push((DESTINATION.to_owned(), arguments.destination.join(",")));
+    }
     let request = RunRequest {
         name,
         process: arguments.process.clone(),
         entrypoint: arguments.entrypoint.clone(),
         args: arguments.args.clone(),
-        env: environment::resolve(&arguments.env_file, &arguments.env, &here.env)?,
+        env,
         network: match arguments.network {
             Reach::Auto => AppNetwork::Best,
             Reach::Host => AppNetwork::Host,

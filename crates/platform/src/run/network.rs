@@ -1,6 +1,7 @@
 //! How an app is reached: on a network of its own where `pasta` or `slirp4netns` is installed, else on this machine's.
 
 use super::forward::Forwarder;
+use super::telemetry::Telemetry;
 use super::{Publish, RunError, RunRequest};
 use crate::event::{Event, Events};
 use crate::joined::{Joined, Tool};
@@ -27,6 +28,7 @@ pub(super) struct Reach {
     ports: Vec<Publish>,
     /// Whether the app is told its port by `PORT`.
     told: bool,
+    telemetry: Telemetry,
     /// Whether the app could have a network of its own.
     may_be_own: bool,
     way: Way,
@@ -58,14 +60,17 @@ impl Reach {
         isolation: &Isolation,
     ) -> Result<Self, RunError> {
         let may_be_own = *isolation == Isolation::Full;
+        let telemetry = Telemetry::of(&request.env)?;
         let tool = match request.network {
             AppNetwork::None => {
-                return Ok(Self { ports: Vec::new(), told: false, may_be_own, way: Way::Cut });
+                return Ok(Self { ports: Vec::new(), told: false, telemetry, may_be_own, way: Way::Cut });
             }
             AppNetwork::Host => None,
             AppNetwork::Best => Tool::find(env).filter(|_| may_be_own),
         };
-        let ports = ports(request)?;
+        let mut ports = ports(request)?;
+        let asked = telemetry.scraped.filter(|it| !ports.iter().any(|port| port.inside == *it));
+        ports.extend(asked.map(|it| Publish { host: it, inside: it }));
         let told = !request.env.iter().any(|(name, _)| name == "PORT");
         let way = match tool {
             Some(tool) => {
@@ -73,11 +78,11 @@ impl Reach {
                     // Only tried: the tool itself will listen.
                     drop(listen(port.host, false)?);
                 }
-                Way::Own(tool.with_services(local_services(&request.env)))
+                Way::Own(tool.with_services(local_services(&telemetry.with(&request.env))))
             }
             None => Way::Shared(shared(&ports)?),
         };
-        Ok(Self { ports, told, may_be_own, way })
+        Ok(Self { ports, told, telemetry, may_be_own, way })
     }
 
     pub(super) fn is_own(&self) -> bool {
@@ -92,7 +97,8 @@ impl Reach {
     /// Variables that the app gets unless the user says otherwise.
     pub(super) fn defaults(&self) -> Vec<(String, String)> {
         let first = self.ports.first().filter(|_| self.told);
-        first.map(|port| ("PORT".to_owned(), port.inside.to_string())).into_iter().collect()
+        let port = first.map(|port| ("PORT".to_owned(), port.inside.to_string()));
+        port.into_iter().chain(self.telemetry.listens(self.is_own())).collect()
     }
 
     /// What the app needs to see for its network.

@@ -64,6 +64,10 @@ def _metrics(asked, sender):
         return None
     from ..metrics import Metrics
 
+    if "prometheus" in asked:
+        from .. import prometheus
+
+        prometheus.announce()
     return Metrics(asked, to, sender).provider
 
 
