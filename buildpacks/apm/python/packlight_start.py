@@ -36,6 +36,10 @@ def start():
     try:
         if not _is_ours(os.environ.get(PID)):
             return
+        other = _injected(os.environ.get("PYTHONPATH", ""))
+        if other:
+            say("the agent stays asleep: this process is instrumented already, by " + other)
+            return
         adopt_pid()
         os.register_at_fork(after_in_child=adopt_pid)
         home = os.path.dirname(os.path.abspath(__file__))
@@ -57,7 +61,26 @@ def adopt_pid():
 def complain(problem):
     """One line about a failure of ours, where an app's own output goes."""
     text = " ".join(f"{type(problem).__name__}: {problem}".split())
-    os.write(2, f"packlight: the agent failed ({text}); the app runs without it\n".encode("utf-8", "replace"))
+    say(f"the agent failed ({text}); the app runs without it")
+
+
+def say(text):
+    os.write(2, f"packlight: {text}\n".encode("utf-8", "replace"))
+
+
+# Folders by which others get into a process: they put one in front of PYTHONPATH.
+INJECTED = (
+    ("opentelemetry/instrumentation/auto_instrumentation", "opentelemetry-instrument or the OpenTelemetry Operator"),
+    ("ddtrace/bootstrap", "ddtrace-run"),
+    ("/datadog-lib", "Datadog's admission controller"),
+    ("/opt/datadog-packages", "Datadog's single step instrumentation"),
+    ("newrelic/bootstrap", "newrelic-admin"),
+)
+
+
+def _injected(path):
+    """Who has instrumented this process before us; None: nobody. Two agents would tell every request twice."""
+    return next((who for folder, who in INJECTED if folder in path), None)
 
 
 def _is_ours(pid):

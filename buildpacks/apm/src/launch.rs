@@ -4,6 +4,7 @@
 //! secret is shown.
 
 use crate::agent_toml::{Agent, Config, Library};
+use crate::place;
 use crate::vendor_words::{WORDS, Words};
 use destinations::{Binding, Resolved, Signal, Variables, otel};
 use std::collections::BTreeMap;
@@ -191,18 +192,18 @@ fn line(claim: &Claim, others: &[Claim]) -> String {
     text
 }
 
-/// Who the app is: what the user says wins, item by item.
+/// Who the app is: what the user says wins, item by item; then what the place that it runs in says, then the image.
 fn identify(launch: &Launch, set: &mut BTreeMap<String, String>) {
     let given = launch.variables.get("OTEL_RESOURCE_ATTRIBUTES").map_or("", String::as_str);
     let has = |key: &str| given.split(',').any(|it| it.split('=').next().is_some_and(|it| it.trim() == key));
     let named = launch.variables.get("OTEL_SERVICE_NAME").is_some_and(|it| !it.is_empty());
-    if let (Some(name), false, false) =
-        (launch.config.identity.get("service.name"), named, has("service.name"))
-    {
-        set.insert("OTEL_SERVICE_NAME".to_owned(), name.clone());
+    let mut known = launch.config.identity.clone();
+    known.extend(place::attributes(launch.variables));
+    if let (Some(name), false, false) = (known.remove("service.name"), named, has("service.name")) {
+        set.insert("OTEL_SERVICE_NAME".to_owned(), name);
     }
-    let known = launch.config.identity.iter().filter(|(key, _)| *key != "service.name");
     let mut items: Vec<String> = known
+        .iter()
         .filter(|(key, _)| !has(key))
         .map(|(key, value)| format!("{key}={}", destinations::percent_encoded(value)))
         .collect();

@@ -10,5 +10,6 @@ pub mod errors;
 pub mod identity;
 pub mod launch;
 pub mod lock;
+pub mod place;
 pub mod vendor_words;
 pub mod vendors;

@@ -67,6 +67,18 @@ if __name__ == "__main__":
         self.assertEqual(self.lines("env", "PACKLIGHT_AGENT_PID=1", "python", self.write("app.py", AWAKE)), ["asleep"])
         self.assertEqual(self.lines("env", "PACKLIGHT_AGENT_PID=x", "python", "app.py"), ["asleep"])
 
+    def test_where_another_has_instrumented_already_the_agent_sleeps_and_says_so(self):
+        for folder, who in (
+            ("/otel/opentelemetry/instrumentation/auto_instrumentation", "the OpenTelemetry Operator"),
+            ("/x/ddtrace/bootstrap", "ddtrace-run"),
+            ("/x/newrelic/bootstrap", "newrelic-admin"),
+        ):
+            app = self.write("app.py", AWAKE)
+            out, err = self.run_app(BARE, "python", app, **CONSOLE, PYTHONPATH=folder + ":/mine")
+            self.assertEqual(out.split(), ["asleep"])
+            self.assertIn("the agent stays asleep: this process is instrumented already, by", err)
+            self.assertIn(who, err)
+
     def test_a_disabled_sdk_stays_asleep(self):
         text = "import flask, sys; print([it for it in sys.modules if it.startswith('opentelemetry')])"
         self.assertEqual(self.lines("python", self.write("app.py", text), OTEL_SDK_DISABLED="true"), ["[]"])
