@@ -24,6 +24,11 @@ fn run() -> io::Result<usize> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (dir, wanted) =
         arguments.split_first().ok_or_else(|| io::Error::other("the directory of the copy is wanted"))?;
+    if ["DOCKER_HOST", "PACKLIGHT_PAYLOAD"].iter().any(|it| std::env::var_os(it).is_none()) {
+        return Err(io::Error::other(
+            "tests that want an engine would fail without one: run tools/mutants.sh",
+        ));
+    }
     let mut seen = source_mutants::seen()?;
     let mut all = source_mutants::all()?;
     // A mutant that is no more has been seen for nothing.

@@ -199,7 +199,9 @@ fn a_registry_that_takes_nothing_is_noticed_before_anything_is_built() {
     registry.push_run_image("run", "one");
     let registry = registry.read_only();
     let platform = platform(&registry);
-    call(&platform, &registry, "analyzer", &[&registry.name("team/app")]).fails_with(32);
+    let mut command = platform.command("analyzer");
+    command.env("CNB_REGISTRY_AUTH", registry.auth()).args(platform.flags_elsewhere("analyzer"));
+    say(command.args(["-run-image", &registry.name("run"), &registry.name("team/app")])).fails_with(32);
     assert!(!platform.path("layers/analyzed.toml").exists());
 }
 
