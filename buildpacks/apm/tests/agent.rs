@@ -38,6 +38,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("layer-newrelic", &["newrelic==14.1.0"]),
     ("layer-elastic", &["elastic-apm==6.26.2"]),
     ("layer-sentry", &["sentry-sdk==2.75.0"]),
+    // The oldest that each vendor's table takes.
+    ("oldest-datadog", &["ddtrace==3.0.0"]),
+    ("oldest-newrelic", &["newrelic==9.0.0"]),
+    ("oldest-elastic", &["elastic-apm==6.25.0"]),
+    ("oldest-sentry", &["sentry-sdk==2.0.0"]),
 ];
 
 /// What the Python buildpack leaves in an environment, in short.

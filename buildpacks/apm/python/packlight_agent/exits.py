@@ -6,6 +6,32 @@ import os
 from . import imports
 
 
+class Flush:
+    """A vendor's own function as what `watch` wants: it never raises, and whoever waits for it waits two seconds at most.
+
+    In a thread, since a signal comes while the main one may hold a lock that the function needs.
+    """
+
+    def __init__(self, function):
+        self._function = function
+
+    def flush(self):
+        try:
+            import threading
+
+            thread = threading.Thread(target=self._run, name="packlight-flush", daemon=True)
+            thread.start()
+            thread.join(2.0)
+        except Exception:
+            pass  # a thread that can't be started any more: the vendor's own exit handler is next
+
+    def _run(self):
+        try:
+            self._function()
+        except Exception:
+            pass  # the process ends: nobody is helped by a word on what it could not send
+
+
 def watch(flush):
     """Calls `flush` (which never raises and takes at most two seconds) before this process or a child of it ends."""
     atexit.register(flush)
