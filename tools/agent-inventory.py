@@ -23,11 +23,14 @@ HEAD = """\
 
 def main(packages):
     command = ["uv", "pip", "compile", "--quiet", "--no-header", "--format", "pylock.toml", "--only-binary", ":all:"]
-    command += ["--exclude-newer", "7 days", "--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28", "-"]
+    # Universal, since uv leaves out the wheels of other Pythons otherwise.
+    command += ["--exclude-newer", "7 days", "--universal", "--python-version", "3.10", "-"]
     lines = "".join(f"{it}\n" for it in packages)
     answer = subprocess.run(command, input=lines, capture_output=True, text=True, check=True).stdout
     print(HEAD, end="")
-    for package in sorted(tomllib.loads(answer)["packages"], key=lambda it: it["name"]):
+    # Of a package with another version for an older Python the newest counts: the older Python is asked for at build.
+    newest = {it["name"]: it for it in tomllib.loads(answer)["packages"]}
+    for package in sorted(newest.values(), key=lambda it: it["name"]):
         wheels = {it["url"].rpartition("/")[2]: it["hashes"]["sha256"] for it in package["wheels"]}
         taken = [it for it in wheels if it.endswith("-none-any.whl")] or [it for it in wheels if MATTERS.search(it)]
         if not taken:

@@ -254,6 +254,16 @@ mod tests {
                 assert!(inventory.package.iter().any(|it| it.name == *core), "{core} is in the inventory");
             }
             assert!(inventory.package.iter().flat_map(|it| &it.sha256).all(|it| it.len() == 64));
+            let mut names: Vec<&String> = inventory.package.iter().map(|it| &it.name).collect();
+            names.dedup();
+            assert_eq!(names.len(), inventory.package.len(), "one version of each, or none fits");
+            // Machine code comes in a wheel for each of five Pythons.
+            assert!(inventory.package.iter().all(|it| it.sha256.len() == 1 || it.sha256.len() >= 5));
+            let ddtrace = inventory.package.iter().find(|it| it.name == "ddtrace");
+            assert!(
+                ddtrace.is_none_or(|it| it.sha256.len() >= 5),
+                "ddtrace has no wheel without machine code"
+            );
         }
     }
 }
