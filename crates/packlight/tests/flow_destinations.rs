@@ -28,10 +28,11 @@ impl Drop for Server {
     }
 }
 
-/// The app, built once.
+/// The app, built once, with every agent that there is: Python 3.13 in place of the one that other tests have.
 fn app() -> &'static str {
     static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| drop(build("flow-destinations", &repository().join("examples/flask"))));
+    let all = ["--agent", "opentelemetry,datadog,newrelic,elastic,sentry"];
+    BUILT.get_or_init(|| drop(build_with("flow-destinations", &repository().join("examples/flask"), &all)));
     "flow-destinations"
 }
 
