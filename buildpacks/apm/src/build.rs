@@ -9,8 +9,11 @@ use crate::lock::{Fragment, Pins};
 use crate::vendors::{Inventory, PythonAgent, PythonData, VENDORS, Vendor};
 use crate::{errors, identity};
 use buildpack::digest::{Digest, sha256};
+use buildpack::program::{alternative, require};
 use buildpack::sbom::{Package, Sbom};
-use buildpack::{Build, Built, Context, Decision, Detect, Detected, Failure, Label, LayerTypes, lock};
+use buildpack::{
+    Build, BuildPlan, Built, Context, Decision, Detect, Detected, Failure, Label, LayerTypes, lock,
+};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -29,7 +32,20 @@ const CACHED: LayerTypes = LayerTypes { build: false, launch: true, cache: true 
 /// # Errors
 /// When the setting names an agent that is not there.
 pub fn detect(context: &Detect) -> Result<Detected, Failure> {
-    Ok(if vendors(context)?.is_empty() { Detected::Fail } else { Detected::pass() })
+    let vendors = vendors(context)?;
+    if vendors.is_empty() {
+        return Ok(Detected::Fail);
+    }
+    let packages: Vec<toml::Value> =
+        vendors.iter().flat_map(|it| it.debian).map(|it| toml::Value::from(*it)).collect();
+    if packages.is_empty() {
+        return Ok(Detected::pass());
+    }
+    let metadata = toml::Table::from_iter([("run".to_owned(), packages.into())]);
+    let debian = require("debian", metadata);
+    // A builder of others has no such entry: its run image has the libraries, or the agent says that it failed.
+    let (first, or) = (alternative(&[], vec![debian]), vec![alternative(&[], Vec::new())]);
+    Ok(Detected::Pass(BuildPlan { first, or }))
 }
 
 /// Puts each agent that was asked for into a layer of its own.

@@ -1,4 +1,5 @@
-//! Telemetry of a real app in real backends: Zipkin from Maven Central, Debian's Prometheus. What arrived is read back from them.
+//! Telemetry of a real app in real backends: Zipkin from Maven Central, Debian's Prometheus, Datadog's test agent. What
+//! arrived is read back from them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
@@ -124,6 +125,36 @@ fn prometheus_scrapes_one_port_and_has_the_sum_of_all_workers() {
     let up = get(port, "/api/v1/query?query=target_info");
     assert!(up.contains("\"telemetry_sdk_language\":\"python\""), "{up}");
     running.stop("TERM");
+}
+
+/// Datadog's own test agent, in an environment of its own.
+fn test_agent() -> PathBuf {
+    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ddapm-test-agent-1.69.1");
+    let program = venv.join("bin/ddapm-test-agent");
+    if !program.exists() {
+        say(Command::new("python3").args(["-m", "venv"]).arg(&venv)).ok();
+        say(Command::new(venv.join("bin/pip")).args(["install", "-q", "ddapm-test-agent==1.69.1"])).ok();
+    }
+    program
+}
+
+#[test]
+fn datadogs_own_agent_in_an_image_of_ours_reports_to_datadogs_test_agent() {
+    let (port, here) = (free_port(), free_port());
+    let _agent =
+        Server::start(Command::new(test_agent()).args(["--host", "127.0.0.1", "-p", &port.to_string()]));
+    until(port, "/info", "the test agent does not come up", |it| it.contains("200 OK"));
+    let mut run = packlight(["run", app(), "-e", &format!("PORT={here}")]);
+    let running = Running::start(run.args(["-e", &format!("DD_TRACE_AGENT_URL=http://127.0.0.1:{port}")]));
+    assert!(get(here, "/").contains("200 OK"));
+    let line = running.until("instruments flask");
+    assert!(line.contains("packlight: datadog 4.16.0: by DD_TRACE_AGENT_URL"), "{line}");
+    let traces = until(port, "/test/traces", "no trace", |it| it.contains("flask.request"));
+    for words in ["\"service\": \"flow-destinations\"", "\"http.status_code\": \"200\""] {
+        assert!(traces.contains(words), "{words} in {traces}");
+    }
+    let (_, said) = running.stop("TERM");
+    assert!(!said.contains("the agent failed"), "{said}");
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub struct Vendor {
     pub id: &'static str,
     /// A variable that names its destination at launch, for a person.
     pub named_by: &'static str,
+    /// Debian packages that its machine code needs in the base, where the builder brings such packages.
+    pub debian: &'static [&'static str],
     /// Its agent for Python, when it has one here.
     pub python: Option<PythonData>,
 }

@@ -6,6 +6,7 @@ use super::{PythonData, Vendor};
 pub const VENDOR: Vendor = Vendor {
     id: "elastic",
     named_by: "ELASTIC_APM_SERVER_URL",
+    debian: &[],
     python: Some(PythonData {
         table: include_str!("python.toml"),
         inventory: include_str!("inventory.toml"),

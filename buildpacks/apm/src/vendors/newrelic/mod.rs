@@ -6,6 +6,7 @@ use super::{PythonData, Vendor};
 pub const VENDOR: Vendor = Vendor {
     id: "newrelic",
     named_by: "NEW_RELIC_LICENSE_KEY",
+    debian: &[],
     python: Some(PythonData {
         table: include_str!("python.toml"),
         inventory: include_str!("inventory.toml"),

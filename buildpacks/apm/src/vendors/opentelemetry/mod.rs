@@ -6,6 +6,7 @@ use super::{PythonData, Vendor};
 pub const VENDOR: Vendor = Vendor {
     id: "opentelemetry",
     named_by: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    debian: &[],
     python: Some(PythonData {
         table: include_str!("python.toml"),
         inventory: include_str!("inventory.toml"),

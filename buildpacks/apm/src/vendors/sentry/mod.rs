@@ -6,6 +6,7 @@ use super::{PythonData, Vendor};
 pub const VENDOR: Vendor = Vendor {
     id: "sentry",
     named_by: "SENTRY_DSN",
+    debian: &[],
     python: Some(PythonData {
         table: include_str!("python.toml"),
         inventory: include_str!("inventory.toml"),
