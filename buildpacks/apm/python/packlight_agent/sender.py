@@ -8,7 +8,7 @@ stops the app. Next: transport.py (one POST).
 import os
 import time
 from _queue import Empty, SimpleQueue
-from _thread import allocate_lock, get_ident, start_new_thread
+from _thread import RLock, allocate_lock, get_ident, start_new_thread
 
 from .say import say_seldom
 from .transport import Failure
@@ -20,8 +20,8 @@ ATTEMPTS, LONGEST_WAIT = 6, 30.0
 
 
 # Held while a reader collects: the SDK's own locks are held then, and a child that is forked in that moment would find
-# them locked for ever.
-COLLECTING = allocate_lock()
+# them locked for ever. A callback of the app's may itself fork while it is asked, so the same thread may have it twice.
+COLLECTING = RLock()
 os.register_at_fork(
     before=COLLECTING.acquire, after_in_parent=COLLECTING.release, after_in_child=COLLECTING.release
 )

@@ -1,6 +1,8 @@
 """The queue's bounds and the order of retries, without a network."""
 
+import os
 import sys
+import threading
 import unittest
 from unittest import mock
 
@@ -84,6 +86,29 @@ class Sending(unittest.TestCase):
         self.sender.flush()
         self.assertEqual(receiver.got, [[1]])
         self.assertIn("1 spans could not be encoded (ZeroDivisionError", self.said[0])
+
+    def test_a_child_that_is_forked_while_a_reader_collects_can_collect_too(self):
+        def child():
+            pid = os.fork()
+            if pid == 0:
+                with module.COLLECTING:
+                    os._exit(7)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+        with module.COLLECTING:
+            # A callback of the app's, in the thread that collects.
+            self.assertEqual(child(), 7)
+        begun, done = threading.Event(), threading.Event()
+
+        def collect():
+            with module.COLLECTING:
+                begun.set()
+                done.wait(0.2)
+
+        threading.Thread(target=collect).start()
+        begun.wait()
+        self.assertEqual(child(), 7)
+        done.set()
 
 
 if __name__ == "__main__":
