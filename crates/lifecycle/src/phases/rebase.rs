@@ -53,7 +53,7 @@ pub struct Rebased {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RebaseError {
     /// Something does not fit, and nobody forced it.
-    #[error("{0}; forced, it is done all the same")]
+    #[error("{0}; use -force to do it all the same")]
     Unsafe(String),
     /// Something does not fit.
     #[error("{0}")]
