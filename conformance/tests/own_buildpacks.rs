@@ -117,6 +117,8 @@ fn no_variable_of_ours_has_a_name_that_belongs_to_the_specifications() {
         "CNB_USER_ID",
         "CNB_USE_DAEMON",
         "CNB_USE_LAYOUT",
+        // extensions/bindings.md
+        "CNB_BINDINGS",
     ];
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut open = vec![top.join("crates"), top.join("buildpacks")];

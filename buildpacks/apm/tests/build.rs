@@ -307,7 +307,7 @@ fn an_apps_own_opentelemetry_decides_the_versions_and_is_not_installed_again() {
 
 #[test]
 fn several_agents_have_a_layer_and_a_section_each_and_the_label_names_them() {
-    let room = Room::new(&["flask-3.1.3", "falcon-2.0.0", "wrapt-1.15.0", "urllib3-1.26.20"]);
+    let room = Room::new(&["flask-3.1.3", "falcon-2.0.0", "wrapt-1.16.0", "urllib3-1.26.20"]);
     room.ask_for("opentelemetry,datadog newrelic,elastic,sentry,datadog");
     let log = room.build(uv());
     assert!(log.contains("left out: falcon 2.0.0 (supports >=3.0)"), "{log}");

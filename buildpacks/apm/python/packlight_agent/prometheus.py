@@ -20,7 +20,7 @@ from .settings import number, text
 
 FOLDER = "PACKLIGHT_PROMETHEUS_DIR"
 _AGAIN = 1.0
-_CLOSING = 0.5
+_CLOSING = 1.5
 _LONGEST = 5.0
 _MOST = 64 << 10
 
@@ -160,7 +160,7 @@ class Scrape:
             head = f"HTTP/1.1 200 OK\r\ncontent-type: {exposition.CONTENT_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
             inner.sendall(head.encode() + (b"" if words[0] == b"HEAD" else body))
         finally:
-            inner.close()
+            _end(inner)
 
     def _everything(self):
         """What each process has counted, by its id: the living are asked, of the others there is a file."""
@@ -243,4 +243,15 @@ def _send(connection, body):
     except OSError:
         pass
     finally:
-        inner.close()
+        _end(inner)
+
+
+def _end(inner):
+    """Ends a connection, of which a child that was forked meanwhile may have a copy."""
+    import _socket
+
+    try:
+        inner.shutdown(_socket.SHUT_RDWR)
+    except OSError:
+        pass
+    inner.close()

@@ -176,7 +176,7 @@ class AgentTest(unittest.TestCase):
     def ask(self, port, path="/"):
         def answer():
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as response:
                     return response.read().decode()
             except (ConnectionError, urllib.error.URLError):
                 return None

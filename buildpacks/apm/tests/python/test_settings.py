@@ -53,7 +53,8 @@ class Settings(unittest.TestCase):
             ({"EXPORTER_OTLP_TRACES_ENDPOINT": "http://c"}, "otlp", "", ""),
             ({"EXPORTER_OTLP_ENDPOINT": "http://c", "LOGS_EXPORTER": "none"}, "otlp", "otlp", ""),
             ({"TRACES_EXPORTER": "otlp, console"}, "console otlp", "", ""),
-            ({"TRACES_EXPORTER": "zipkin"}, "", "", ""),
+            ({"TRACES_EXPORTER": "zipkin", "METRICS_EXPORTER": "prometheus"}, "zipkin", "prometheus", ""),
+            ({"TRACES_EXPORTER": "jaeger", "METRICS_EXPORTER": "zipkin"}, "", "", ""),
             ({"EXPORTER_OTLP_ENDPOINT": "http://c", "SDK_DISABLED": "true"}, "", "", ""),
         ]
         for variables, *expected in cases:

@@ -40,6 +40,8 @@ impl Store {
         self.check_images(&mut found)?;
         self.check_roots(&mut found)?;
         self.check_layers(&mut found)?;
+        // A process that was killed may have let go since the store was opened.
+        Session::clear_dead(&self.tmp())?;
         for path in Session::leftovers(&self.tmp())? {
             found.add(&path, "left behind by a process that ended");
         }
