@@ -59,11 +59,12 @@ class Scrape:
         In a thread of its own: a signal may have stopped the app's in the middle of counting.
         """
         done = SimpleQueue()
-        start_new_thread(lambda: (self._close(), done.put(None)), ())
         try:
+            start_new_thread(lambda: (self._close(), done.put(None)), ())
             done.get(timeout=_CLOSING)
-        except Empty:
-            pass
+        except (Empty, RuntimeError):
+            # RuntimeError: an interpreter that is shutting down starts no thread any more.
+            say_seldom("prometheus end", f"the last metrics of process {os.getpid()} are lost")
 
     def _close(self):
         try:
