@@ -19,7 +19,6 @@ pub mod fuzzing;
 mod index;
 mod leave_out;
 mod lock;
-mod names;
 mod near;
 mod packages;
 mod proxy;

@@ -113,7 +113,7 @@ impl Client {
 
     pub(crate) fn through(proxy: Option<ureq::Proxy>) -> Self {
         let ways = Ways::new(config(None));
-        Self { agent: ureq::Agent::with_parts(config(proxy), ways, crate::names::Names::default()) }
+        Self { agent: ureq::Agent::with_parts(config(proxy), ways, <oci::resolver::Names>::default()) }
     }
 
     /// Reads a small file from the first mirror that has it; nothing is verified here.

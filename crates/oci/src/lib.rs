@@ -17,6 +17,8 @@ pub mod layout;
 mod name;
 #[cfg(feature = "registry")]
 pub mod registry;
+#[cfg(feature = "resolver")]
+pub mod resolver;
 mod store;
 mod unpack;
 

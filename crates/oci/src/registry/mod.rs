@@ -19,7 +19,6 @@ pub mod fuzzing;
 mod helper;
 mod list;
 mod manifests;
-mod names;
 mod pull;
 mod push;
 mod referrers;

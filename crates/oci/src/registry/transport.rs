@@ -15,7 +15,6 @@ use url::Url;
 
 use super::{
     credentials::Secret,
-    names::Names,
     settings::{Authority, Settings, Timeouts},
     site::{is_loopback, same_server},
 };
@@ -116,7 +115,7 @@ impl Transport {
                 .timeout_per_write(Some(timeouts.silence))
                 .tls_config(tls)
                 .build();
-            Ok(Agent::with_parts(config, DefaultConnector::default(), <Names>::default()))
+            Ok(Agent::with_parts(config, DefaultConnector::default(), <crate::resolver::Names>::default()))
         };
         let agents = |plain: Option<&Secret>, tls: Option<&Secret>| -> Result<Agents, String> {
             Ok(Agents { plain: agent(plain, false)?, tls: agent(tls, false)?, unverified: agent(tls, true)? })

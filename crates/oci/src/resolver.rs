@@ -1,10 +1,11 @@
-//! Host names, looked up once for many requests: the library asks before each, whether or not a connection is open, and
-//! a rebase of a thousand images would ask the name server six thousand times.
+//! Host names, looked up once for many requests, by whoever here is a client of HTTP. The library asks before each request,
+//! whether or not a connection is open: a rebase of a thousand images would ask the name server six thousand times, and
+//! of a volley of questions, as downloads that start together ask, a name server drops one, which costs five seconds.
 
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -17,20 +18,22 @@ use ureq::{
     },
 };
 
-use super::auth::locked;
-
 /// A name may lead elsewhere after a while; shorter than what most name servers say of how long an answer holds.
 const KEPT: Duration = Duration::from_secs(30);
 
 /// A resolver that remembers. Each name has a lock of its own, held while it is looked up: the others want to know the
 /// same, or do not care.
 #[derive(Debug, Default)]
-pub(super) struct Names<R = DefaultResolver> {
+pub struct Names<R = DefaultResolver> {
     inner: R,
     known: Mutex<HashMap<String, Known>>,
 }
 
 type Known = Arc<Mutex<Option<(Instant, Vec<SocketAddr>)>>>;
+
+fn locked<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl<R: Resolver> Resolver for Names<R> {
     fn resolve(
