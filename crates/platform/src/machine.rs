@@ -24,8 +24,8 @@ pub(crate) struct Machine {
     withheld: Vec<String>,
 }
 
-/// Variables that are handed over as they are: who may be asked, and whom to trust.
-const HANDED_OVER: &[&str] = &[
+/// Variables by which the world outside is reached: handed over as they are, to any build.
+const PROXIES: &[&str] = &[
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",
@@ -34,6 +34,10 @@ const HANDED_OVER: &[&str] = &[
     "https_proxy",
     "no_proxy",
     "all_proxy",
+];
+
+/// More of our own builder's that are handed over as they are: who may be asked, and whom to trust.
+const HANDED_OVER: &[&str] = &[
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "SSL_CLIENT_CERT",
@@ -97,7 +101,8 @@ impl Machine {
     fn variables(&mut self, env: &Environment) {
         for (name, value) in env {
             let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
-            let wanted = HANDED_OVER.contains(&name)
+            let wanted = PROXIES.contains(&name)
+                || HANDED_OVER.contains(&name)
                 || MIRRORS.contains(&name)
                 || (name.starts_with("PIP_") && !NOT_HANDED_OVER.contains(&name));
             if wanted && !value.is_empty() {

@@ -1,20 +1,8 @@
 //! What a builder of somebody else is given of this machine: how the world outside is reached, and no password but a
 //! proxy's own, without which nothing is reached at all.
 
-use super::Machine;
+use super::{Machine, PROXIES};
 use crate::settings::Environment;
-
-/// Handed over as they are, a proxy's password included, as `pack` does.
-const PROXIES: &[&str] = &[
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "ALL_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "all_proxy",
-];
 
 /// Handed over unless there is a password in them.
 const INDEXES_AND_AUTHORITIES: &[&str] = &[
@@ -59,6 +47,7 @@ pub(crate) fn for_others(env: &Environment) -> Machine {
     let mut machine = Machine::default();
     for (name, value) in env {
         let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+        // A proxy's password included, as `pack` does.
         let is_proxy = PROXIES.contains(&name);
         if value.is_empty() || !(is_proxy || INDEXES_AND_AUTHORITIES.contains(&name)) {
             continue;
