@@ -29,10 +29,26 @@ fn blobs(registry: &Registry) -> usize {
     say(Command::new("find").arg(data).args(["-name", "data", "-size", "+100k"])).ok().out.lines().count()
 }
 
-/// An earlier run of this test in the same store has given the bases names of a registry that is gone.
-fn forget_names() {
-    for base in std::fs::read_dir(shared_store().join("bases")).into_iter().flatten() {
-        let _ = std::fs::remove_file(base.unwrap().path().join("name"));
+/// The names that this test gives to bases of the shared store. They are of a registry that ends with it, and go with it: an
+/// image that another test builds on such a base would say the name, and so be another than one of a new store.
+struct Names;
+
+impl Names {
+    fn none_yet() -> Self {
+        Self::forget();
+        Self
+    }
+
+    fn forget() {
+        for base in std::fs::read_dir(shared_store().join("bases")).into_iter().flatten() {
+            let _ = std::fs::remove_file(base.unwrap().path().join("name"));
+        }
+    }
+}
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        Self::forget();
     }
 }
 
@@ -46,7 +62,7 @@ fn app_on_a_newer_base() -> tempfile::TempDir {
 
 #[test]
 fn a_fleet_is_put_on_a_newer_base_without_moving_a_layer() {
-    forget_names();
+    let _names = Names::none_yet();
     let registry = Registry::start();
     let (base, first, second) =
         (registry.name("base:1"), registry.name("team/one"), registry.name("team/two:v1"));
