@@ -93,23 +93,41 @@ struct Claim<'a> {
     by: String,
 }
 
-/// All claims; the first one counts: a destination that is named in so many words, a vendor's own variables (or the
-/// binding that has them), OTLP.
+/// All claims; the first one counts: a destination that is named in so many words, a binding, a vendor's own variables,
+/// OpenTelemetry's. Of several bindings or vendors, those in the order of the table.
 fn claims<'a>(launch: &Launch<'a>, resolved: &Resolved) -> Vec<Claim<'a>> {
     let agent_of = |vendor: &str| launch.agents.iter().find(|it| it.about.vendor == vendor);
     let has = |variables: &Variables, name: &str| variables.get(name).is_some_and(|it| !it.trim().is_empty());
-    let is_set = |name: &str| has(launch.variables, name) || has(&resolved.bound, name);
     let own = WORDS.iter().filter_map(|words| {
         let agent = agent_of(words.vendor)?;
-        let by = words.claims.iter().find(|it| is_set(it))?;
-        Some(Claim { agent, words: Some(words), by: format!("by {by}") })
+        let bound = words.claims.iter().find(|it| has(&resolved.bound, it));
+        let by = bound.or_else(|| words.claims.iter().find(|it| has(launch.variables, it)))?;
+        let rank = if bound.is_some() { Rank::Binding } else { Rank::Vendor };
+        Some((rank, Claim { agent, words: Some(words), by: format!("by {by}") }))
     });
+    let rank = match resolved.by_binding {
+        _ if has(launch.variables, destinations::resolve::VARIABLE) => Rank::Named,
+        true => Rank::Binding,
+        false => Rank::OpenTelemetry,
+    };
     let otlp = agent_of("opentelemetry").filter(|_| !resolved.plan.is_empty());
-    let otlp = otlp.map(|agent| Claim { agent, words: None, by: resolved.plan.to_string() });
-    match has(launch.variables, destinations::resolve::VARIABLE) {
-        true => otlp.into_iter().chain(own).collect(),
-        false => own.chain(otlp).collect(),
-    }
+    let otlp = otlp.map(|agent| (rank, Claim { agent, words: None, by: resolved.plan.to_string() }));
+    let mut all: Vec<_> = own.chain(otlp).collect();
+    all.sort_by_key(|it| it.0);
+    all.into_iter().map(|it| it.1).collect()
+}
+
+/// How a claim was made; the first counts most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// By `PACKLIGHT_DESTINATION`.
+    Named,
+    /// By a binding.
+    Binding,
+    /// By a vendor's own variable.
+    Vendor,
+    /// By OpenTelemetry's variables, which many set for other reasons.
+    OpenTelemetry,
 }
 
 /// What wakes any agent.
@@ -341,6 +359,38 @@ PACKLIGHT_PYTHON_AGENT = "/l/datadog/python"
         assert_eq!(vendor(&three(), &named).as_deref(), Some("opentelemetry"));
         let both = [key, ("OTEL_TRACES_EXPORTER", "console")];
         assert_eq!(vendor(&agents(), &both).as_deref(), Some("opentelemetry"));
+    }
+
+    #[test]
+    fn a_binding_goes_before_variables_and_both_before_opentelemetrys_own() {
+        let bound = |kind: &str, entry: &str, value: &str| Binding {
+            name: "it".to_owned(),
+            words: vec![kind.to_owned()],
+            entries: [(entry.to_owned(), value.to_owned())].into(),
+        };
+        let vendor = |bindings: &[Binding], on: &[(&str, &str)]| {
+            let variables = on.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+            let (agents, config) = (three(), Config::default());
+            let started_as = "/cnb/process/web";
+            let (processes, notes, pid) = (&[][..], &[][..], 7);
+            let launch = Launch {
+                variables: &variables,
+                bindings,
+                notes,
+                started_as,
+                processes,
+                pid,
+                agents: &agents,
+                config: &config,
+            };
+            answer(&launch).set.remove("PACKLIGHT_AGENT_VENDOR").unwrap_or_default()
+        };
+        let (host, otlp) = (("DD_AGENT_HOST", "h"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"));
+        let (newrelic, jaeger) = (bound("NewRelic", "license-key", "k"), bound("jaeger", "url", "http://j"));
+        assert_eq!(vendor(std::slice::from_ref(&newrelic), &[host, otlp]), "newrelic");
+        assert_eq!(vendor(std::slice::from_ref(&jaeger), &[host]), "opentelemetry");
+        assert_eq!(vendor(&[jaeger, newrelic], &[host]), "newrelic");
+        assert_eq!(vendor(&[], &[otlp, host]), "datadog");
     }
 
     #[test]

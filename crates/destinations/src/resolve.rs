@@ -26,6 +26,8 @@ pub struct Resolved {
     pub told: Variables,
     /// What bindings hold, as variables that are not set already.
     pub bound: Variables,
+    /// Whether something is sent otherwise than it would be without the bindings.
+    pub by_binding: bool,
 }
 
 /// Reads all of it; `agents` are the vendors that have an agent of their own in the image, to which their key is no
@@ -49,11 +51,18 @@ pub fn resolve(variables: &Variables, bindings: &[Binding], agents: &[&str]) -> 
             all.extend(told.clone());
             let mut plan = otel::plan(&all);
             plan.notes.splice(0..0, notes);
-            Resolved { plan, told, bound }
+            let by_binding =
+                !bindings.is_empty() && resolve(variables, &[], agents).plan.routes != plan.routes;
+            Resolved { plan, told, bound, by_binding }
         }
         Err(problem) => {
             let notes = vec![format!("nothing is sent: {problem}")];
-            Resolved { plan: Plan { notes, ..Plan::default() }, told: Variables::new(), bound }
+            Resolved {
+                plan: Plan { notes, ..Plan::default() },
+                told: Variables::new(),
+                bound,
+                by_binding: false,
+            }
         }
     }
 }
