@@ -25,6 +25,9 @@ pub const LAUNCH_PROGRAM: &str = "bin/packlight-agent";
 /// Process types that do one thing and leave.
 const SKIP_PROCESSES: &[&str] = &["release", "migrate", "postdeploy", "predeploy", "shell", "console"];
 
+/// What brings uv where nobody has: an image that stands already has no pip, since its app needs none.
+const PIP: &[&str] = &["python3-pip-whl"];
+
 const CACHED: LayerTypes = LayerTypes { build: false, launch: true, cache: true };
 
 /// Passes unless agents are switched off; whether there is something to do shows when the app has been built.
@@ -36,14 +39,15 @@ pub fn detect(context: &Detect) -> Result<Detected, Failure> {
     if vendors.is_empty() {
         return Ok(Detected::Fail);
     }
-    let packages: Vec<toml::Value> =
-        vendors.iter().flat_map(|it| it.debian).map(|it| toml::Value::from(*it)).collect();
-    if packages.is_empty() {
+    let run: Vec<&str> = vendors.iter().flat_map(|it| it.debian).copied().collect();
+    let build: &[&str] = if python_found::is_python(&context.app) { PIP } else { &[] };
+    if run.is_empty() && build.is_empty() {
         return Ok(Detected::pass());
     }
-    let metadata = toml::Table::from_iter([("run".to_owned(), packages.into())]);
+    let lists = [("run", run.as_slice()), ("build", build)].into_iter().filter(|it| !it.1.is_empty());
+    let metadata = lists.map(|(name, it)| (name.to_owned(), it.to_vec().into())).collect();
     let debian = require("debian", metadata);
-    // A builder of others has no such entry: its run image has the libraries, or the agent says that it failed.
+    // A builder of others has no such entry: its images have what is needed, or the agent says that it failed.
     let (first, or) = (alternative(&[], vec![debian]), vec![alternative(&[], Vec::new())]);
     Ok(Detected::Pass(BuildPlan { first, or }))
 }
@@ -69,7 +73,7 @@ pub fn build(build: &Build) -> Result<Built, Failure> {
         };
         let pins = python_agent(build, vendor, data, &venv)?;
         if !pins.instrumented.is_empty() {
-            labels.push(shown(vendor, &pins));
+            labels.push(Label { key: format!("{LABEL}.{}", vendor.id), value: shown(&pins) });
         }
         fragment.agent.insert(vendor.id.to_owned(), pins);
     }
@@ -81,7 +85,7 @@ pub fn build(build: &Build) -> Result<Built, Failure> {
         buildpack::layer::clear(&build.layers, agent_toml::LAYER)?;
     } else {
         write_config(build)?;
-        built.launch.labels.push(Label { key: LABEL.to_owned(), value: labels.join("; ") });
+        built.launch.labels = labels;
     }
     Ok(built)
 }
@@ -94,10 +98,10 @@ fn app(build: &Build) -> Result<Found, Failure> {
     }
 }
 
-/// What an agent's label says, for people: the agent, and what of the app it observes.
-fn shown(vendor: &Vendor, pins: &Pins) -> String {
+/// What an agent's label says, for people: its version, and what of the app it observes.
+fn shown(pins: &Pins) -> String {
     let names: Vec<String> = pins.instrumented.iter().map(agent_toml::Library::shown).collect();
-    format!("{} {} for {}", vendor.id, pins.version, names.join(", "))
+    format!("{} for {}", pins.version, names.join(", "))
 }
 
 /// The agents that are asked for; OpenTelemetry when nobody says.
@@ -114,13 +118,18 @@ fn vendors(context: &Context) -> Result<Vec<&'static Vendor>, Failure> {
     Ok(found)
 }
 
-/// The label of the image that says which agents are in it.
+/// The labels of the image that say which agents are in it: this, a dot, the vendor. One each, so that an agent comes and
+/// goes without the others.
 pub const LABEL: &str = "io.packlight.agent";
 
 /// What a layer was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Made {
     digest: String,
+    /// The agent's lock for people and scanners who have the image alone: `name==version`. It is in the image's label
+    /// `io.buildpacks.lifecycle.metadata`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    packages: Vec<String>,
 }
 
 fn python_agent(build: &Build, vendor: &Vendor, data: PythonData, venv: &Venv) -> Result<Pins, Failure> {
@@ -154,7 +163,8 @@ fn python_agent(build: &Build, vendor: &Vendor, data: PythonData, venv: &Venv) -
         fs::write(layer.path.join(agent_toml::FILE), toml::to_string(&about(vendor, &pins))?)?;
         layer.write_sbom(&sbom(&agent, &pins))?;
     }
-    layer.finish(&Made { digest })?;
+    let packages = pins.packages.iter().map(|it| format!("{}=={}", it.name, it.version)).collect();
+    layer.finish(&Made { digest, packages })?;
     Ok(pins)
 }
 
@@ -233,7 +243,7 @@ fn write_config(build: &Build) -> Result<(), Failure> {
         .part("config", text.as_bytes())
         .part("launch", sha256(&fs::read(&program)?).as_bytes())
         .hex();
-    let made = Made { digest };
+    let made = Made { digest, packages: Vec::new() };
     let layer = build.layer(agent_toml::LAYER, CACHED, |old: &Made| match *old == made {
         true => Decision::Keep,
         false => Decision::Recreate("who the app is or the launch program has changed".to_owned()),

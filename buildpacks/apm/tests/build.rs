@@ -306,7 +306,7 @@ fn an_apps_own_opentelemetry_decides_the_versions_and_is_not_installed_again() {
 }
 
 #[test]
-fn several_agents_have_a_layer_and_a_section_each_and_the_label_names_them() {
+fn several_agents_have_a_layer_a_section_and_a_label_each() {
     let room = Room::new(&["flask-3.1.3", "falcon-2.0.0", "wrapt-1.16.0", "urllib3-1.26.20"]);
     room.ask_for("opentelemetry,datadog newrelic,elastic,sentry,datadog");
     let log = room.build(uv());
@@ -330,12 +330,14 @@ fn several_agents_have_a_layer_and_a_section_each_and_the_label_names_them() {
         assert!(!site.join("wrapt").exists() && !site.join("urllib3").exists(), "the app has its own");
     }
     let launch = fs_err::read_to_string(room.at("layers/launch.toml")).unwrap();
-    let label = launch.lines().find(|it| it.starts_with("value")).unwrap();
-    let mut rest = label;
     for vendor in ["opentelemetry", "datadog", "newrelic", "elastic", "sentry"] {
-        let at = rest.find(&format!("{vendor} ")).unwrap_or_else(|| panic!("{vendor} in {label}"));
-        rest = &rest[at..];
+        let label = format!("key = \"io.packlight.agent.{vendor}\"\nvalue = \"");
+        let value = launch.split_once(&label).unwrap_or_else(|| panic!("{vendor} in {launch}")).1;
+        assert!(value.lines().next().unwrap().contains(" for flask 3.1.3"), "{value}");
     }
+    // What is installed beside the app's packages is told by the layer's label, too.
+    let toml = fs_err::read_to_string(room.at("layers/elastic.toml")).unwrap();
+    assert!(toml.contains("\"elastic-apm=="), "{toml}");
 
     // Without a word from an index: the lock has all of it.
     room.bind_lock();

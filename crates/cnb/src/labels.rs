@@ -214,7 +214,7 @@ impl BuildMetadataLabel {
                 }
             }
         }
-        serde_json::to_string(&json)
+        Ok(json.to_string())
     }
 }
 

@@ -73,10 +73,11 @@ impl BuildMetadata {
     /// # Errors
     /// When something of it can't be said in TOML.
     pub fn print(&self, features: PlatformFeatures) -> Result<String, toml::ser::Error> {
-        if features.command_list {
-            return crate::print(self);
-        }
+        // A table has its keys sorted, as it comes out again when some of it is edited.
         let mut table = toml::Table::try_from(self)?;
+        if features.command_list {
+            return crate::print(&table);
+        }
         let processes = table.get_mut("processes").and_then(toml::Value::as_array_mut);
         for process in processes.into_iter().flatten().filter_map(toml::Value::as_table_mut) {
             let list = |value: Option<&toml::Value>| value.and_then(toml::Value::as_array).cloned();
@@ -109,7 +110,7 @@ mod tests {
         assert!(old.contains("command = \"run\"\n"), "{old}");
         assert!(old.contains("args = [\"always\", \"default\"]\n"), "{old}");
         let new = of("0.10").unwrap();
-        assert!(new.contains("command = [\"run\", \"always\"]\nargs = [\"default\"]"), "{new}");
+        assert!(new.contains("args = [\"default\"]\ncommand = [\"run\", \"always\"]"), "{new}");
         let read: BuildMetadata = crate::parse("metadata.toml", &old).unwrap();
         assert_eq!(read.processes[0].command, Command(vec!["run".into()]));
     }

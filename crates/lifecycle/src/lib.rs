@@ -33,11 +33,12 @@ pub use dirs::{Dir, Dirs, HostOwner};
 pub use events::{Event, Events, Silent};
 pub use images::{AppSource, AppTree, Images, ImagesError};
 pub use phases::after_failure::{FailedRequest, after_failure};
+pub use phases::amend::{AmendError, AmendRequest, Amended, amend};
 pub use phases::analyze::{AnalyzeError, AnalyzeRequest, Previous, analyze};
 pub use phases::build::{BuildError, BuildRequest, Built, build};
 pub use phases::detect::{DetectError, DetectRequest, Detected, Left, Said, check_targets, detect};
 pub use phases::export::{
-    ExportError, ExportRequest, Exported, ExportedLayer, Launcher, RunBase, export, report,
+    ExportError, ExportRequest, Exported, ExportedLayer, Launcher, RunBase, config_layer, export, report,
 };
 pub use phases::keep::{KeepError, KeepRequest, ToKeep, keep};
 pub use phases::rebase::{Force, RebaseError, RebaseRequest, Rebased, rebase, target_of};

@@ -64,6 +64,8 @@ const WRITES_FILES: &[(&str, &str)] = &[
     ("crates/oci/src/store/blobs.rs", "the files of an archive, in a scratch directory"),
     ("crates/oci/src/store/lock.rs", "locks have no content"),
     ("crates/oci/src/store/open.rs", "a new store, under another name first"),
+    ("crates/platform/src/agent/papers.rs", "what an image's bills are to be, in a scratch directory"),
+    ("crates/platform/src/agent/room.rs", "notes beside an image's layers, in a scratch directory"),
     ("crates/platform/src/base/composition.rs", "a new base, under another name first"),
     ("crates/platform/src/build/handover.rs", "what one build is handed, in its scratch directory"),
     ("crates/platform/src/builder/described.rs", "a buildpack in line, in a scratch directory"),

@@ -2,7 +2,7 @@
 
 mod cache;
 mod finished;
-mod handover;
+pub(crate) mod handover;
 pub(crate) mod network;
 mod papers;
 mod report;

@@ -10,7 +10,7 @@ mod described;
 mod download;
 mod image;
 pub mod lifecycle;
-mod own;
+pub(crate) mod own;
 
 use crate::base::Base;
 use crate::event::Events;

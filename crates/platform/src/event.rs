@@ -83,6 +83,11 @@ pub enum Event {
         /// Which, and what happened.
         rebased: crate::rebase::Rebased,
     },
+    /// An image has other agents now, or has not.
+    ImageAmended {
+        /// Which, and what happened.
+        amended: crate::agent::Amended,
+    },
     /// A layer of the image stands.
     LayerExported {
         /// What it is, such as `packlight/python:venv`.

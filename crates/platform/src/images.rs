@@ -1,10 +1,11 @@
 //! The capability to read and make images, over the store; and how an image gets into it.
 
 mod obtain;
+pub(crate) mod part;
 mod source;
 
 pub use obtain::{Found, ImageError, PullPolicy};
-pub(crate) use obtain::{Progress, obtain, platform};
+pub(crate) use obtain::{Progress, obtain, platform, pull};
 pub use source::Source;
 
 use lifecycle::ImagesError;

@@ -2,7 +2,9 @@
 //! It prints nothing, reads no environment and never exits: a program hands it values and gets values and events back.
 //! Open `build.rs` next: the way of a build, each line a step.
 
+pub mod agent;
 mod app;
+mod at_once;
 pub mod base;
 pub mod build;
 pub mod builder;

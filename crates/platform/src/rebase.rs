@@ -4,6 +4,7 @@
 
 mod run_images;
 
+use crate::at_once::each;
 use crate::event::{Event, Events};
 use crate::images::{self, ImageError};
 use crate::world::{World, WorldError};
@@ -13,7 +14,7 @@ use oci::registry::{Client, Layers};
 use oci::{Image, ImageName, NameError};
 use run_images::{RunImage, RunImages};
 use serde::Serialize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// So many images are rebased at the same time: each is a few small requests, one after the other.
 const AT_ONCE: usize = 16;
@@ -133,29 +134,11 @@ pub fn rebase(
     let client = world.registries()?;
     let run_images = RunImages { world, client, events, place: request.place, known: Mutex::default() };
     let site = Site { world, client, request, events, run_images };
-    let (next, done) = (Mutex::new(request.images.iter().enumerate()), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(request.images.len()) {
-            scope.spawn(|| {
-                loop {
-                    // A statement of its own: in the head of a `while let` the lock would be held to the end of the
-                    // round, and one image would wait for the other.
-                    let taken = locked(&next).next();
-                    let Some((at, name)) = taken else { return };
-                    let rebased = site.one(name);
-                    events(Event::ImageRebased { rebased: rebased.clone() });
-                    locked(&done).push((at, rebased));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|it| it.0);
-    Ok(done.into_iter().map(|it| it.1).collect())
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    Ok(each(&request.images, AT_ONCE, |name| {
+        let rebased = site.one(name);
+        events(Event::ImageRebased { rebased: rebased.clone() });
+        rebased
+    }))
 }
 
 struct Site<'a> {

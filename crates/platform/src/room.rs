@@ -1,7 +1,7 @@
 //! The build's room: what detect and build see as `/`, and the capability to run programs in it.
 
 use crate::build::network::Reach;
-use crate::joined::Joined;
+use crate::joined::{Joined, Tool};
 use lifecycle::{ExitStatus, Invocation, Phase, RunError, Stream};
 use sandbox::{Access, Exit, Identity, Isolation, Mount, Network, Process, Room, Running, Stdio, Upper};
 use std::io::Read;
@@ -139,16 +139,6 @@ impl lifecycle::Runner for BuildRoom {
         invocation: &Invocation,
         output: &mut dyn FnMut(Stream, &[u8]),
     ) -> Result<ExitStatus, RunError> {
-        let mut argv = vec![invocation.program.clone().into_os_string()];
-        argv.extend(invocation.args.iter().cloned());
-        let process = Process {
-            argv,
-            env: invocation.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-            cwd: invocation.cwd.clone(),
-            stdin: Stdio::Null,
-            stdout: Stdio::Pipe,
-            stderr: Stdio::Pipe,
-        };
         let failed = |error: sandbox::SandboxError| RunError(error.to_string());
         let changes = match invocation.phase {
             Phase::Detect => {
@@ -158,13 +148,41 @@ impl lifecycle::Runner for BuildRoom {
             _ => self.app_changes.clone(),
         };
         let room = self.room(invocation, &changes);
-        let Some(tool) = self.reach.tool.as_ref().filter(|_| room.network == Network::Outward) else {
-            return run(&room, &process, output).map_err(failed);
-        };
-        let waiting = room.prepare(&process).map_err(failed)?;
-        let _joined = Joined::join(tool, &[], waiting.pid()).map_err(|error| RunError(error.to_string()))?;
-        listen(waiting.begin().map_err(failed)?, output).map_err(failed)
+        run_outward(&room, &process_of(invocation), self.reach.tool.as_ref(), output)
     }
+}
+
+/// What is started for a phase.
+pub(crate) fn process_of(invocation: &Invocation) -> Process {
+    let mut argv = vec![invocation.program.clone().into_os_string()];
+    argv.extend(invocation.args.iter().cloned());
+    Process {
+        argv,
+        env: invocation.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        cwd: invocation.cwd.clone(),
+        stdin: Stdio::Null,
+        stdout: Stdio::Pipe,
+        stderr: Stdio::Pipe,
+    }
+}
+
+/// [`run`], where a room with the way out alone has it from a tool.
+///
+/// # Errors
+/// When the room could not be made, its network not connected or the program not started.
+pub(crate) fn run_outward(
+    room: &Room,
+    process: &Process,
+    tool: Option<&Tool>,
+    output: &mut dyn FnMut(Stream, &[u8]),
+) -> Result<ExitStatus, RunError> {
+    let failed = |error: sandbox::SandboxError| RunError(error.to_string());
+    let Some(tool) = tool.filter(|_| room.network == Network::Outward) else {
+        return run(room, process, output).map_err(failed);
+    };
+    let waiting = room.prepare(process).map_err(failed)?;
+    let _joined = Joined::join(tool, &[], waiting.pid()).map_err(|error| RunError(error.to_string()))?;
+    listen(waiting.begin().map_err(failed)?, output).map_err(failed)
 }
 
 /// Runs a program to its end and passes on what it prints.

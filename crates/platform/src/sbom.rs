@@ -4,15 +4,15 @@
 
 use crate::event::Events;
 use crate::files::{self, FilesError};
-use crate::images::{self, ImageError, Progress, PullPolicy, Source};
+use crate::images::part::{self, PartError};
+use crate::images::{self, ImageError, PullPolicy, Source};
 use crate::world::World;
 use cnb::labels::{LIFECYCLE_METADATA, Sha};
 use lifecycle::Dir;
 use lifecycle::beneath::Beneath;
-use oci::{Descriptor, Digest, Image, ImageName, LayerRef};
+use oci::{Image, ImageName};
 use serde::{Deserialize, Serialize};
-use std::io::BufReader;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Where an image is looked for that is named without saying where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,24 +73,16 @@ pub fn download(
 ) -> Result<Bills, SbomError> {
     let name = source.to_string();
     let (image, registry) = find(world, source, place)?;
-    let unusable = |reason: String| SbomError::Unusable { image: name.clone(), reason };
+    let failed = |error: PartError| match error {
+        PartError::Image(error) => SbomError::Image(error),
+        PartError::Unusable(reason) => SbomError::Unusable { image: name.clone(), reason },
+    };
     let diff_id = diff_id(&image).ok_or_else(|| SbomError::None(name.clone()))?;
-    let layer = diff_id.parse::<Digest>().ok();
-    let layer = layer.and_then(|diff_id| image.layers().into_iter().find(|it| it.diff_id == diff_id));
-    let layer = layer.ok_or_else(|| unusable(format!("it has no layer {diff_id}, which its label names")))?;
-    if let Some(registry) = registry {
-        fetch(world, registry, &layer, events)?;
-    }
-    let at = layers_dir(&image).map_err(&unusable)?.join("sbom");
+    let at = part::layers_dir(&image).map_err(failed)?.join("sbom");
     let scratch = world.store.scratch().map_err(ImageError::from)?;
     let into = scratch.path().join("sbom");
-    let unpacked = fs_err::create_dir(&into)
-        .and_then(|()| fs_err::File::open(world.store.blob_path(&layer.digest)))
-        .map_err(oci::PartError::from)
-        .and_then(|blob| {
-            oci::unpack_part(BufReader::with_capacity(1 << 16, blob), &layer.diff_id, &at, &into)
-        });
-    unpacked.map_err(|error| unusable(crate::error::chain(&error)))?;
+    let place = part::Place { image: &image, registry };
+    part::unpack(world, place, (&diff_id, &at), &into, events).map_err(failed)?;
     let beneath = at.strip_prefix("/").unwrap_or(&at);
     let unpacked = Beneath::open(&Dir::new(&into, &at)).map_err(FilesError::from)?;
     let files = files::spread(&unpacked, &dir.join(beneath))?;
@@ -122,15 +114,8 @@ fn find<'a>(
     Ok((client.image(name, &images::platform()).map_err(ImageError::from)?, Some(name)))
 }
 
-fn fetch(world: &World, name: &ImageName, layer: &LayerRef, events: Events<'_>) -> Result<(), ImageError> {
-    let client = world.registries().map_err(Box::new)?;
-    let blob = Descriptor::new(&layer.media_type, layer.digest, layer.size);
-    let progress = Progress::new("layer");
-    Ok(client.fetch(name, &world.store, &[blob], &|event| progress.tell(event, events))?)
-}
-
 /// What the label says; whatever else is in it matters to nobody here.
-fn diff_id(image: &Image) -> Option<String> {
+pub(crate) fn diff_id(image: &Image) -> Option<String> {
     #[derive(Deserialize)]
     struct Label {
         sbom: Option<Sha>,
@@ -138,19 +123,6 @@ fn diff_id(image: &Image) -> Option<String> {
     let label = image.config().config.labels.get(LIFECYCLE_METADATA)?;
     let label: Label = serde_json::from_str(label).ok()?;
     label.sbom.map(|it| it.sha).filter(|it| !it.is_empty())
-}
-
-/// Where the image has its layers.
-fn layers_dir(image: &Image) -> Result<PathBuf, String> {
-    let env = &image.config().config.env;
-    let dir = env.iter().find_map(|it| it.strip_prefix("CNB_LAYERS_DIR=")).unwrap_or("/layers");
-    let mut parts = Path::new(dir).components();
-    let plain =
-        parts.next() == Some(Component::RootDir) && parts.all(|it| matches!(it, Component::Normal(_)));
-    match plain {
-        true => Ok(dir.into()),
-        false => Err(format!("its CNB_LAYERS_DIR is {dir}, which is no absolute path")),
-    }
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub(crate) fn find(build: &Build) -> Result<Found, Failure> {
 }
 
 /// An app whose folder says so at a glance.
-fn is_python(app: &Path) -> bool {
+pub(crate) fn is_python(app: &Path) -> bool {
     const FILES: &[&str] =
         &["requirements.txt", "pyproject.toml", "setup.py", "Pipfile", "uv.lock", "poetry.lock"];
     let has_module = || names(app).is_ok_and(|all| all.iter().any(|it| it.ends_with(".py")));

@@ -6,7 +6,8 @@ mod labels;
 mod record;
 mod spec;
 
-pub(crate) use spec::{of_bills, of_directory};
+pub use spec::config_layer;
+pub(crate) use spec::{of_bills, of_directory, sbom_layer};
 
 use crate::beneath::{Beneath, BeneathError};
 use crate::cache::Cache;

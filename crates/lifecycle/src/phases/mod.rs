@@ -11,5 +11,6 @@ pub mod export;
 pub mod keep;
 // in place of export, when there is nothing to export
 pub mod after_failure;
-// an operation of its own
+// operations of their own, on an image that stands already
+pub mod amend;
 pub mod rebase;

@@ -118,7 +118,7 @@ pub(crate) struct Arguments {
 
 /// What buildpacks reach while they build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Reach {
+pub(super) enum Reach {
     /// Our own buildpacks what this machine reaches, somebody else's the way out alone, where `pasta` is installed.
     #[default]
     Auto,
@@ -126,6 +126,16 @@ enum Reach {
     Host,
     /// Nothing.
     None,
+}
+
+impl Reach {
+    pub(super) fn of_build(self) -> BuildNetwork {
+        match self {
+            Self::Auto => BuildNetwork::Best,
+            Self::Host => BuildNetwork::Host,
+            Self::None => BuildNetwork::None,
+        }
+    }
 }
 
 pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -179,11 +189,7 @@ fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failu
         volumes: arguments.other.volumes(&arguments.conditions.conditions().workspace)?,
         outputs: outputs(arguments),
         default_process: arguments.default_process.clone(),
-        network: match arguments.network {
-            Reach::Auto => BuildNetwork::Best,
-            Reach::Host => BuildNetwork::Host,
-            Reach::None => BuildNetwork::None,
-        },
+        network: arguments.network.of_build(),
         cache: cache(arguments, &here.default_registry()?)?,
         clear_cache: arguments.clear_cache,
         locking: Locking::from_switches(switch(arguments.lock), switch(arguments.update)),
@@ -230,30 +236,13 @@ fn output(text: &str) -> Result<Output, String> {
     }
 }
 
-/// The agents that packlight/apm has; a test compares.
-const AGENTS: &[&str] = &["opentelemetry", "datadog", "newrelic", "elastic", "sentry"];
-
 /// The value of the agents' variable; none when the user did not say.
 fn agents(asked: &[String]) -> Result<Option<String>, Failure> {
-    const LATER: &[&str] = &["dynatrace", "appdynamics", "splunk"];
-    for agent in asked {
-        match agent.as_str() {
-            "none" if asked.iter().any(|it| it != "none") => {
-                return Err(Failure::usage("`--agent none` and another agent exclude each other"));
-            }
-            known if known == "none" || AGENTS.contains(&known) => {}
-            later if LATER.contains(&later) => {
-                return Err(not_yet(&format!("the agent {later}"))
-                    .hint("`--agent opentelemetry` sends OTLP, which most vendors take"));
-            }
-            other => {
-                let there = AGENTS.join(", ");
-                return Err(Failure::usage(&format!(
-                    "there is no agent `{other}`: there are {there} and none"
-                )));
-            }
-        }
+    let named: Vec<String> = asked.iter().filter(|it| *it != "none").cloned().collect();
+    if !named.is_empty() && named.len() < asked.len() {
+        return Err(Failure::usage("`--agent none` and another agent exclude each other"));
     }
+    super::agent::known(&named)?;
     Ok((!asked.is_empty()).then(|| asked.join(",")))
 }
 
@@ -282,29 +271,14 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_is_known_promised_or_refused() {
+    fn agents_are_one_value_and_none_stands_alone() {
         let ask = |names: &[&str]| agents(&names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
         assert_eq!(ask(&[]).unwrap(), None);
         assert_eq!(ask(&["none"]).unwrap().as_deref(), Some("none"));
         assert_eq!(ask(&["none", "none"]).unwrap().as_deref(), Some("none,none"));
         let two = ask(&["opentelemetry", "datadog"]).unwrap();
         assert_eq!(two.as_deref(), Some("opentelemetry,datadog"));
-        assert_eq!(ask(&["splunk"]).unwrap_err().code, ExitCode::NOT_YET);
         assert_eq!(ask(&["none", "opentelemetry"]).unwrap_err().code, ExitCode::USAGE);
         assert_eq!(ask(&["opentelemtry"]).unwrap_err().code, ExitCode::USAGE);
-    }
-
-    #[test]
-    fn the_agents_are_those_of_the_buildpack() {
-        let vendors = concat!(env!("CARGO_MANIFEST_DIR"), "/../../buildpacks/apm/src/vendors");
-        let entries = fs_err::read_dir(vendors).unwrap().map(|it| it.unwrap().path());
-        let mut there: Vec<String> = entries
-            .filter(|it| it.is_dir())
-            .map(|it| it.file_name().unwrap().to_str().unwrap().to_owned())
-            .collect();
-        let mut known = AGENTS.to_vec();
-        there.sort_unstable();
-        known.sort_unstable();
-        assert_eq!(there, known);
     }
 }

@@ -1,5 +1,6 @@
 //! The verbs: one file each, from arguments to a request to `platform`, and what is shown of the result.
 
+pub(crate) mod agent;
 pub(crate) mod base;
 pub(crate) mod build;
 pub(crate) mod exit_codes;
@@ -40,6 +41,7 @@ pub(crate) fn run(
         Command::Sbom(arguments) => sbom::run(&here, arguments),
         Command::Prune(arguments) => prune::run(&here, arguments),
         Command::Rebase(arguments) => rebase::run(&here, arguments),
+        Command::Agent(arguments) => agent::run(&here, arguments),
         Command::Store(arguments) => store::run(&here, arguments),
         Command::Base(arguments) => base::run(&here, arguments),
         Command::Version => version::run(&here),

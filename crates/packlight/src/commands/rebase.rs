@@ -62,7 +62,8 @@ pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Fa
     Ok(if refused { ExitCode::REBASE } else { ExitCode::OK })
 }
 
-fn names(given: &[String]) -> Result<Vec<String>, Failure> {
+/// Names as they are given, or the lines of standard input.
+pub(super) fn names(given: &[String]) -> Result<Vec<String>, Failure> {
     if given != ["-"] {
         return Ok(given.to_vec());
     }

@@ -5,6 +5,7 @@ use super::progress::Bars;
 use super::style::Styles;
 use super::{Volume, bytes, table};
 use crate::failure::Failure;
+use platform::agent::{self, Amended};
 use platform::event::{Event, Phase};
 use platform::rebase::{Outcome, Rebased};
 use std::collections::VecDeque;
@@ -28,6 +29,22 @@ fn one_image(rebased: &Rebased) -> String {
         Outcome::Refused { reason } => format!("stays as it is: {reason}"),
     };
     format!("{} {what}", rebased.name)
+}
+
+/// What became of one image's agents.
+fn amended_image(amended: &Amended) -> String {
+    let agents = || match amended.agents.as_slice() {
+        [] => "no agent".to_owned(),
+        agents => {
+            agents.iter().map(|it| format!("{} {}", it.vendor, it.version)).collect::<Vec<_>>().join(", ")
+        }
+    };
+    let what = match &amended.outcome {
+        agent::Outcome::Amended { to, .. } => format!("is {to}, with {}", agents()),
+        agent::Outcome::Unchanged => format!("has {} already", agents()),
+        agent::Outcome::Refused { reason } => format!("stays as it is: {reason}"),
+    };
+    format!("{} {what}", amended.name)
 }
 
 pub(super) struct Text {
@@ -80,6 +97,7 @@ impl Text {
             ),
             Event::Detected { buildpack } => self.inside(buildpack),
             Event::ImageRebased { rebased } => self.inside(&one_image(rebased)),
+            Event::ImageAmended { amended } => self.inside(&amended_image(amended)),
             Event::Sending { layers, of, bytes: count } => {
                 self.inside(&format!("sending {layers} of {of} layers, {}", bytes(*count)));
             }

@@ -26,7 +26,7 @@ const LOCK_BINDING: &str = "packlight-lock";
 pub(super) const LOCK_LAYER: &str = "lock";
 
 /// What is handed over.
-pub(super) struct Handover {
+pub(crate) struct Handover {
     /// The lock that this build goes by.
     pub(super) lock: Lock,
     env: BTreeMap<String, String>,
@@ -50,6 +50,10 @@ impl Handover {
     }
 
     /// The variables for the buildpacks.
+    pub(crate) fn of(env: BTreeMap<String, String>) -> Self {
+        Self { lock: Lock::default(), env }
+    }
+
     pub(super) fn env(&self) -> &BTreeMap<String, String> {
         &self.env
     }
@@ -58,7 +62,7 @@ impl Handover {
     ///
     /// Its files may hold a password of the user's own index. They are only for the room: the directory above is not
     /// for other users of this machine.
-    pub(super) fn write(&self, dir: &Path, volumes: &[Volume]) -> Result<(), BuildError> {
+    pub(crate) fn write(&self, dir: &Path, volumes: &[Volume]) -> Result<(), BuildError> {
         fs_err::create_dir_all(dir.join("env"))?;
         fs_err::create_dir_all(dir.join("bindings"))?;
         for (name, value) in &self.env {
@@ -97,7 +101,7 @@ pub(super) fn lock_at_hand(source: &Source, app_dir: &AppDir) -> Result<Lock, Bu
 }
 
 /// Whatever the caller's umask, the room's user can read the directory.
-fn open_to_the_room(path: &Path) -> std::io::Result<()> {
+pub(crate) fn open_to_the_room(path: &Path) -> std::io::Result<()> {
     let is_dir = fs_err::symlink_metadata(path)?.is_dir();
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(if is_dir { 0o755 } else { 0o644 }))?;
     if is_dir {
@@ -152,7 +156,7 @@ pub(super) fn project_metadata(vcs: &Vcs, project: &Project) -> serde_json::Valu
 }
 
 /// Whom the room's directories belong to: this machine's id of the room's user.
-pub(super) fn host_owner(dir: &Path) -> Result<Option<HostOwner>, BuildError> {
+pub(crate) fn host_owner(dir: &Path) -> Result<Option<HostOwner>, BuildError> {
     let metadata = fs_err::metadata(dir)?;
     let ours = rustix::process::geteuid().as_raw();
     Ok((metadata.uid() != ours).then(|| HostOwner { uid: metadata.uid(), gid: metadata.gid() }))

@@ -11,9 +11,6 @@ use crate::source::SourceError;
 use cnb::metadata::BuildMetadata;
 use serde::{Deserialize, Serialize};
 
-/// The label in which an agent's buildpack says what it put into the image, for people.
-const AGENT_LABEL: &str = "io.packlight.agent";
-
 /// What a build made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Built {
@@ -89,9 +86,17 @@ pub(super) fn built(
             })
             .collect(),
         default_process: default.map(str::to_owned),
-        agent: config.labels.get(AGENT_LABEL).cloned(),
+        agent: agents(&exported.image),
         outputs,
     }
+}
+
+/// The agents in a line for people.
+fn agents(image: &oci::Image) -> Option<String> {
+    let all = crate::agent::agents(image).into_iter();
+    let all: Vec<String> =
+        all.map(|it| format!("{} {} for {}", it.vendor, it.version, it.observes.join(", "))).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// Why a build made nothing.

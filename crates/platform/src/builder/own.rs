@@ -52,17 +52,17 @@ pub(super) fn with_a_root(
 }
 
 /// The buildpack that puts agents beside apps.
-pub(super) const AGENTS: &str = "packlight/apm";
+pub(crate) const AGENTS: &str = "packlight/apm";
 
 /// The folder of a buildpack that Packlight brings along.
-pub(super) fn carried(world: &World, id: &str) -> std::io::Result<PathBuf> {
+pub(crate) fn carried(world: &World, id: &str) -> std::io::Result<PathBuf> {
     let versions = world.payload_dir.join("buildpacks").join(cnb::id::escape(id));
     let version = fs_err::read_dir(&versions)?.next().transpose()?.map(|it| it.path());
     version.ok_or_else(|| std::io::Error::other(format!("{} is empty", versions.display())))
 }
 
 /// A buildpack that is not in the build image.
-pub(super) fn mount(dir: &Dir) -> Mount {
+pub(crate) fn mount(dir: &Dir) -> Mount {
     Mount::Bind { source: dir.host.clone(), target: dir.inside.clone(), access: Access::ReadOnly }
 }
 

@@ -156,7 +156,8 @@ fn instead(
     }
 }
 
-fn pull(world: &World, name: &ImageName, events: Events<'_>) -> Result<Image, ImageError> {
+/// An image of a registry, brought into the store without a name there.
+pub(crate) fn pull(world: &World, name: &ImageName, events: Events<'_>) -> Result<Image, ImageError> {
     let client = world.registries().map_err(Box::new)?;
     let progress = Progress::new("layer");
     let image = client.pull(name, &world.store, &platform(), &|event| progress.tell(event, events))?;

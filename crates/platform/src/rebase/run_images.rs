@@ -44,7 +44,7 @@ impl RunImages<'_> {
     }
 
     fn one(&self, name: &ImageName, next: Option<&ImageName>) -> Had {
-        let slot = Arc::clone(super::locked(&self.known).entry(name.clone()).or_default());
+        let slot = Arc::clone(crate::at_once::locked(&self.known).entry(name.clone()).or_default());
         let had = slot.get_or_init(|| {
             let image = self.ask(name).map_err(|refusal| crate::error::chain(&refusal));
             if let (Err(reason), Some(next)) = (&image, next) {

@@ -83,7 +83,7 @@ fn labels_of(
     let mut all: BTreeMap<String, String> =
         request.metadata.labels.iter().map(|it| (it.key.clone(), it.value.clone())).collect();
     for (key, value) in [
-        (labels::LIFECYCLE_METADATA, json(labels::LIFECYCLE_METADATA, serde_json::to_string(metadata))?),
+        (labels::LIFECYCLE_METADATA, json(labels::LIFECYCLE_METADATA, sorted(metadata))?),
         (labels::BUILD_METADATA, json(labels::BUILD_METADATA, build)?),
         (labels::PROJECT_METADATA, request.project.to_string()),
         (labels::REBASABLE, rebasable.to_owned()),
@@ -94,6 +94,11 @@ fn labels_of(
         all.insert(labels::EXEC_ENV.to_owned(), request.exec_env.to_owned());
     }
     Ok(all)
+}
+
+/// With its keys sorted, as it comes out again when some of it is edited: what was added and taken out leaves no trace.
+fn sorted(metadata: &LifecycleMetadata) -> serde_json::Result<String> {
+    Ok(serde_json::to_value(metadata)?.to_string())
 }
 
 fn build_metadata(request: &ExportRequest<'_>) -> BuildMetadataLabel {

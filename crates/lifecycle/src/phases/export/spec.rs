@@ -9,6 +9,7 @@ use crate::events::{Event, Events};
 use crate::layers::OnDisk;
 use crate::slices;
 use cnb::group::Chosen;
+use cnb::metadata::BuildMetadata;
 use oci::{LayerSpec, Modes, Owner, TreeRules};
 use std::path::Path;
 
@@ -99,8 +100,13 @@ fn words(chosen: &Chosen, layer: &str) -> String {
 /// The bills of materials of one kind, `launch` or `cache`.
 pub(crate) fn of_bills(dirs: &Dirs, owner: Owner, kind: &str) -> LayerSpec {
     let dir = dirs.layers.join("sbom").join(kind);
+    sbom_layer(&dir.host, &dir.inside, owner)
+}
+
+/// The layer of bills of materials that lie in `host`.
+pub(crate) fn sbom_layer(host: &Path, inside: &Path, owner: Owner) -> LayerSpec {
     let rules = TreeRules::new(owner, Modes::Normalise);
-    LayerSpec::new("Software Bill-of-Materials").tree(dir.host, dir.inside, rules)
+    LayerSpec::new("Software Bill-of-Materials").tree(host, inside, rules)
 }
 
 fn launcher(request: &ExportRequest<'_>) -> LayerSpec {
@@ -117,14 +123,22 @@ fn launcher_config(request: &ExportRequest<'_>) -> Result<LayerSpec, ExportError
         what: "config/metadata.toml",
         reason: error.to_string(),
     };
-    let text = request.metadata.print(request.features()).map_err(print)?;
-    let dir = request.dirs.layers.inside.join("config");
-    Ok(LayerSpec::new("Buildpacks Launcher Config").dir(&dir, 0o755, request.owner).file(
+    // As with the reference: what is for the image's labels and layers alone is nothing that a launcher reads.
+    let read = BuildMetadata { slices: Vec::new(), labels: Vec::new(), ..request.metadata.clone() };
+    let text = read.print(request.features()).map_err(print)?;
+    Ok(config_layer(text, &request.dirs.layers.inside, request.owner))
+}
+
+/// The layer of the launcher's configuration, with this `metadata.toml`.
+#[must_use]
+pub fn config_layer(text: String, layers_dir: &Path, owner: Owner) -> LayerSpec {
+    let dir = layers_dir.join("config");
+    LayerSpec::new("Buildpacks Launcher Config").dir(&dir, 0o755, owner).file(
         dir.join("metadata.toml"),
         0o644,
-        request.owner,
+        owner,
         text,
-    ))
+    )
 }
 
 fn process_types(request: &ExportRequest<'_>) -> LayerSpec {
