@@ -21,8 +21,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("launcher", &["cnb"]),
     ("debian", &["oci"]),
     ("lifecycle", &["oci", "cnb"]),
-    ("platform", &["lifecycle", "sandbox", "debian", "oci", "cnb", "destinations"]),
-    ("packlight", &["platform"]),
+    ("telemetry", &["destinations"]),
+    ("platform", &["lifecycle", "sandbox", "debian", "oci", "cnb", "telemetry", "destinations"]),
+    ("packlight", &["platform", "telemetry"]),
     // buildpacks/: never one another, never the lifecycle
     ("buildpack-python", &["buildpack", "destinations"]),
     ("buildpack-procfile", &["buildpack", "destinations"]),

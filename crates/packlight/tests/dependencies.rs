@@ -41,9 +41,7 @@ const BANNED: &[(&str, &str)] = &[
     ("lzma-sys", "C; lzma-rust2 does it"),
     ("bzip2-sys", "C; nothing here is bzip2"),
     ("zstd-sys", "C; nothing written today needs zstd"),
-    ("tokio", "synchronous code and threads are enough for what is there"),
-    ("async-std", "as tokio"),
-    ("hyper", "ureq is the one HTTP client"),
+    ("async-std", "synchronous code and threads are enough; the one server that is there has tokio"),
     ("reqwest", "ureq is the one HTTP client"),
     ("curl-sys", "ureq is the one HTTP client"),
     ("nix", "rustix has the system calls without unsafe"),
@@ -64,6 +62,12 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("indicatif", &["packlight"]),
     ("owo-colors", &["packlight"]),
     ("anstream", &["packlight"]),
+    // The receiver alone: gRPC is HTTP/2, and the library that serves it stands on tokio. All else is synchronous.
+    ("tokio", &["telemetry"]),
+    ("hyper", &["telemetry"]),
+    ("hyper-util", &["telemetry"]),
+    ("http-body-util", &["telemetry"]),
+    ("prost", &["telemetry"]),
 ];
 
 /// What a program that opens connections cannot do without, whatever its client is called.

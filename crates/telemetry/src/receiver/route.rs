@@ -1,0 +1,25 @@
+//! Which request is which.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderName};
+use hyper::{Request, Response};
+
+use super::answer::Body;
+use super::{Shared, grpc, http};
+
+/// Answers any request.
+pub(super) async fn answer(
+    request: Request<Incoming>,
+    shared: Arc<Shared>,
+) -> Result<Response<Body>, Infallible> {
+    let grpc = header(&request, &CONTENT_TYPE).is_some_and(|it| it.starts_with("application/grpc"));
+    Ok(if grpc { grpc::answer(request, &shared).await } else { http::answer(request, &shared).await })
+}
+
+/// A header as text, of the bytes that are.
+pub(super) fn header<'a>(request: &'a Request<Incoming>, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name).and_then(|it| it.to_str().ok())
+}
