@@ -4,7 +4,9 @@
 
 mod decode;
 mod id;
+mod lines;
 pub mod otlp;
+mod query;
 mod receiver;
 mod record;
 mod store;
@@ -13,7 +15,15 @@ mod wire;
 
 pub use decode::Signal;
 pub use id::{NotAnId, SpanId, TraceId};
+pub use lines::{ImportError, Imported};
+pub use query::{
+    LogFilter, MetricFilter, Oddity, Outcome, Route, Row, Sample, SeriesInfo, Spread, TraceFilter, TracePage,
+    TraceSummary, Tree,
+};
 pub use receiver::{Options, Receiver, StartError};
 pub use record::{Origin, Source};
-pub use store::{Counts, DEFAULT_BYTES, Dropped, SpanKind, Store, StoredLog, StoredSpan, WantedSpan};
+pub use store::{
+    Arrivals, Counts, DEFAULT_BYTES, Dropped, Record, Series, SpanKind, Store, StoredLog, StoredPoint,
+    StoredSpan, WantedSpan,
+};
 pub use traffic::{Protocol, Reason, Refusal, Traffic};

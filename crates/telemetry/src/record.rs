@@ -168,6 +168,7 @@ pub(crate) struct NewPoint {
     pub(crate) metric: Arc<[u8]>,
     /// The point's attributes in the order of their keys, as a `Resource` in protobuf.
     pub(crate) attributes: Box<[u8]>,
+    pub(crate) time: u64,
     /// The point without its attributes.
     pub(crate) body: Box<[u8]>,
 }
@@ -231,6 +232,7 @@ fn split(mut metric: Metric) -> Vec<Record> {
                     found.push(Record::Point(NewPoint {
                         metric: Arc::clone(&common),
                         attributes,
+                        time: point.time_unix_nano,
                         body: point.encode_to_vec().into(),
                     }));
                 }

@@ -2,10 +2,12 @@
 //! its oldest on when room is wanted. Whoever reads is handed values and holds no lock while looking at them, so the slowest of
 //! readers cannot hold up a writer.
 
+mod arrivals;
 mod intern;
 mod kept;
 mod logs;
 mod metrics;
+mod pieces;
 mod traces;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,8 +17,12 @@ use crate::decode::Batch;
 use crate::record::Origin;
 use intern::Interner;
 use kept::Kept;
+use tokio::sync::watch;
 
+pub use arrivals::{Arrivals, Record};
 pub use logs::StoredLog;
+pub(crate) use metrics::add;
+pub use metrics::{Series, StoredPoint};
 pub use traces::{SpanKind, StoredSpan};
 
 /// The memory that is used where nobody says otherwise: 256 MiB.
@@ -27,6 +33,8 @@ pub const DEFAULT_BYTES: usize = 256 << 20;
 pub struct Store {
     kept: Mutex<Kept>,
     arrived: Condvar,
+    /// The sequence of the last record, for those who wait without a thread.
+    last: watch::Sender<u64>,
 }
 
 /// How much is kept, and how much was.
@@ -81,13 +89,26 @@ impl Store {
     /// An empty store that keeps about `limit` bytes, of which at least 1 MiB is used whatever is asked.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { kept: Mutex::new(Kept::new(limit.max(1 << 20))), arrived: Condvar::new() }
+        Self {
+            kept: Mutex::new(Kept::new(limit.max(1 << 20))),
+            arrived: Condvar::new(),
+            last: watch::Sender::new(0),
+        }
     }
 
     /// Keeps what a request brought.
     pub(crate) fn keep(&self, batch: Batch) {
-        self.lock().keep(batch);
+        let mut kept = self.lock();
+        kept.keep(batch);
+        let last = kept.sequence;
+        drop(kept);
         self.arrived.notify_all();
+        // Two requests may pass each other here; the number only grows.
+        self.last.send_if_modified(|it| {
+            let grows = *it < last;
+            *it = last.max(*it);
+            grows
+        });
     }
 
     /// The first span that was received, is still kept, and is as wanted; waits for one until the deadline. A span arrives when
@@ -97,8 +118,7 @@ impl Store {
         let mut kept = self.lock();
         let mut seen = 0;
         loop {
-            let found = kept.traces.since(seen).filter(|it| wanted.is(it)).min_by_key(|it| it.sequence);
-            if let Some(span) = found {
+            if let Some(span) = kept.traces.since(seen).find(|it| wanted.is(it)) {
                 return Some(Arc::clone(span));
             }
             seen = kept.sequence;

@@ -67,7 +67,7 @@ impl Kept {
                 }
                 Record::Span(span) => self.traces.keep(span, source, sequence, &mut self.shared),
                 Record::Log(log) => self.logs.keep(log, source, sequence),
-                Record::Point(point) => self.metrics.keep(point, source, &mut self.shared),
+                Record::Point(point) => self.metrics.keep(point, source, sequence, &mut self.shared),
             }
             self.make_room();
         }

@@ -58,6 +58,16 @@ impl Logs {
         Some(Arc::clone(&log.source))
     }
 
+    /// Those that arrived after that one, in their order.
+    pub(super) fn since(&self, sequence: u64) -> impl Iterator<Item = &Arc<StoredLog>> {
+        self.records.range(self.records.partition_point(|it| it.sequence <= sequence)..)
+    }
+
+    /// Those that arrived before that one, the last of them first.
+    pub(super) fn before(&self, sequence: u64) -> impl Iterator<Item = &Arc<StoredLog>> {
+        self.records.range(..self.records.partition_point(|it| it.sequence < sequence)).rev()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

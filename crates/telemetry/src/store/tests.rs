@@ -134,7 +134,7 @@ fn series_are_told_apart() {
         let json =
             format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m",{data}}}]}}]}}]}}"#);
         put(&store, Signal::Metrics, &json);
-        store.lock().metrics.series()
+        store.lock().metrics.series().count()
     };
     let points = |attributes: &str| format!(r#"{{"dataPoints":[{{"asInt":1,"attributes":[{attributes}]}}]"#);
     let (a, b) = (r#"{"key":"a","value":{"intValue":1}}"#, r#"{"key":"b","value":{"intValue":1}}"#);

@@ -1,6 +1,6 @@
 //! Traces by their id, oldest first.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::kept::Shared;
@@ -83,6 +83,11 @@ impl StoredSpan {
         self.end.saturating_sub(self.start)
     }
 
+    /// Whether the other is the same span, sent again.
+    pub(crate) fn is_repeated_by(&self, other: &Self) -> bool {
+        self.id == other.id && self.body == other.body && Arc::ptr_eq(&self.source, &other.source)
+    }
+
     fn bytes(&self) -> usize {
         // Two counts of its `Arc`, and its place in the trace.
         size_of::<Self>() + 16 + size_of::<usize>() + self.body.len()
@@ -104,9 +109,14 @@ pub(super) struct Traces {
     by_id: HashMap<TraceId, Trace>,
     /// By the sequence of their first span.
     by_age: BTreeMap<u64, TraceId>,
+    /// Each span by its sequence: its trace, and its place in that. Of traces that are gone some may be left.
+    order: VecDeque<(u64, TraceId, usize)>,
     bytes: usize,
     spans: u64,
 }
+
+/// What a span costs in `order`.
+const PLACE_BYTES: usize = size_of::<(u64, TraceId, usize)>();
 
 impl Traces {
     pub(super) fn keep(&mut self, new: NewSpan, source: Arc<Source>, sequence: u64, shared: &mut Shared) {
@@ -134,8 +144,9 @@ impl Traces {
         });
         let bytes = span.bytes();
         trace.bytes += bytes;
+        self.order.push_back((sequence, span.trace, trace.spans.len()));
         trace.spans.push(Arc::new(span));
-        self.bytes += bytes;
+        self.bytes += bytes + PLACE_BYTES;
         self.spans += 1;
     }
 
@@ -146,6 +157,10 @@ impl Traces {
         };
         self.bytes -= trace.bytes;
         self.spans -= trace.spans.len() as u64;
+        while self.order.front().is_some_and(|it| !self.is_kept(*it)) {
+            self.order.pop_front();
+            self.bytes -= PLACE_BYTES;
+        }
         let mut sources = Vec::with_capacity(trace.spans.len());
         for span in trace.spans {
             let texts =
@@ -157,10 +172,31 @@ impl Traces {
         sources
     }
 
-    /// The spans that arrived after that one, in no order.
+    /// The spans that arrived after that one, in their order.
     pub(super) fn since(&self, sequence: u64) -> impl Iterator<Item = &Arc<StoredSpan>> {
-        let traces = self.by_id.values();
-        traces.flat_map(move |it| it.spans.iter().rev().take_while(move |it| it.sequence > sequence))
+        let from = self.order.partition_point(|(it, ..)| *it <= sequence);
+        let placed = self.order.range(from..);
+        // A trace that is gone may have begun anew: then another span is in that place.
+        placed.filter_map(|(number, id, at)| self.at(*id, *at).filter(|it| it.sequence == *number))
+    }
+
+    fn is_kept(&self, (sequence, trace, at): (u64, TraceId, usize)) -> bool {
+        self.at(trace, at).is_some_and(|it| it.sequence == sequence)
+    }
+
+    fn at(&self, trace: TraceId, at: usize) -> Option<&Arc<StoredSpan>> {
+        self.by_id.get(&trace)?.spans.get(at)
+    }
+
+    /// The spans of a trace as they arrived.
+    pub(super) fn spans_of(&self, trace: TraceId) -> &[Arc<StoredSpan>] {
+        self.by_id.get(&trace).map_or(&[], |it| &it.spans)
+    }
+
+    /// Traces whose first span arrived before that one, the last of them first; each with the sequence of its first span.
+    pub(super) fn before(&self, sequence: u64) -> impl Iterator<Item = (u64, &[Arc<StoredSpan>])> {
+        let older = self.by_age.range(..sequence).rev();
+        older.map(|(first, id)| (*first, self.spans_of(*id)))
     }
 
     pub(super) fn bytes_of(&self, trace: TraceId) -> usize {
