@@ -13,6 +13,10 @@ use std::path::PathBuf;
 /// Where the launcher's own process says which process type it starts.
 /// <https://github.com/buildpacks/spec/blob/b745fcf/platform.md#launch>
 pub const PROCESS_DIR: &str = "/cnb/process/";
+/// The variable with the process types in which agents sleep.
+const SKIP: &str = "PACKLIGHT_AGENT_SKIP_PROCESSES";
+/// The variable that has a sleeping agent say why it sleeps.
+const EXPLAIN: &str = "PACKLIGHT_AGENT_EXPLAIN";
 
 /// What the launch program finds.
 #[derive(Debug, Clone)]
@@ -58,9 +62,17 @@ pub struct Answer {
 /// Decides.
 #[must_use]
 pub fn answer(launch: &Launch) -> Answer {
-    let Some(process) = process_type(launch) else { return Answer::default() };
+    let Some(process) = process_type(launch) else {
+        return asleep(
+            launch,
+            "the launcher starts a command of somebody's own, and no process type of the image",
+        );
+    };
     if sleeps(launch, process) {
-        return Answer::default();
+        return asleep(
+            launch,
+            &format!("agents sleep in the process type {process}; {SKIP} says in which others instead"),
+        );
     }
     let vendors: Vec<&str> = launch.agents.iter().map(|it| it.about.vendor.as_str()).collect();
     let resolved = destinations::resolve(launch.variables, launch.bindings, &vendors);
@@ -69,7 +81,10 @@ pub fn answer(launch: &Launch) -> Answer {
     if claims.iter().any(|it| it.words.is_none()) || claims.is_empty() {
         lines.extend(resolved.plan.notes.iter().map(|it| format!("packlight: {it}")));
     }
-    let Some((first, others)) = claims.split_first() else { return Answer { lines, ..Answer::default() } };
+    let Some((first, others)) = claims.split_first() else {
+        lines.extend(asleep(launch, &unnamed(launch)).lines);
+        return Answer { lines, ..Answer::default() };
+    };
     let mut set = resolved.bound.clone();
     set.extend(wake(launch, first.agent));
     match first.words {
@@ -82,6 +97,32 @@ pub fn answer(launch: &Launch) -> Answer {
     }
     lines.insert(0, format!("packlight: {}", line(first, others)));
     Answer { set, lines }
+}
+
+/// No agent wakes, which is said to who wants to know: everybody else has a process with nothing to say.
+fn asleep(launch: &Launch, reason: &str) -> Answer {
+    let is_asked = launch.variables.get(EXPLAIN).is_some_and(|it| !it.is_empty());
+    let lines = is_asked.then(|| format!("packlight: asleep: {reason}")).into_iter().collect();
+    Answer { lines, ..Answer::default() }
+}
+
+/// Why nobody has named a destination, and what would.
+fn unnamed(launch: &Launch) -> String {
+    let is = |name: &str, value: &str| {
+        launch.variables.get(name).is_some_and(|it| it.trim().eq_ignore_ascii_case(value))
+    };
+    if is("OTEL_SDK_DISABLED", "true") {
+        return "OTEL_SDK_DISABLED is true".to_owned();
+    }
+    let by = launch.agents.iter().flat_map(|agent| {
+        let words = WORDS.iter().find(|it| it.vendor == agent.about.vendor);
+        let claims = words.map_or(&["OTEL_EXPORTER_OTLP_ENDPOINT"][..], |it| it.claims);
+        claims.iter().take(1).map(move |it| format!("{it} ({})", agent.about.vendor))
+    });
+    let by = by.collect::<Vec<_>>().join(", ");
+    format!(
+        "nothing names a destination; PACKLIGHT_DESTINATION=otlp=http://HOST:4318 would, a service binding, or {by}"
+    )
 }
 
 /// An agent that somebody has named a destination for.
@@ -182,7 +223,7 @@ fn process_type<'a>(launch: &Launch<'a>) -> Option<&'a str> {
 }
 
 fn sleeps(launch: &Launch, process: &str) -> bool {
-    match launch.variables.get("PACKLIGHT_AGENT_SKIP_PROCESSES") {
+    match launch.variables.get(SKIP) {
         Some(list) => list.split([',', ' ']).any(|it| it == process),
         None => launch.config.skip_processes.iter().any(|it| it == process),
     }
@@ -430,6 +471,24 @@ PACKLIGHT_PYTHON_AGENT = "/layers/packlight_apm/opentelemetry/python"
         };
         assert_eq!(with(&[]).set["PYTHONPATH"], "/a/path/3.11");
         assert_eq!(with(&[("PYTHONPATH", "/x:/y")]).set["PYTHONPATH"], "/a/path/3.11:/x:/y");
+    }
+
+    #[test]
+    fn who_asks_is_told_why_no_agent_wakes() {
+        let why = |started_as: &str, more: &[(&str, &str)]| {
+            let answer = ask(started_as, &[&[(EXPLAIN, "1")], more].concat());
+            assert!(answer.set.is_empty());
+            answer.lines.join("\n")
+        };
+        let console = ("OTEL_TRACES_EXPORTER", "console");
+        assert!(
+            why("/cnb/process/release", &[console])
+                .contains("asleep: agents sleep in the process type release")
+        );
+        assert!(why("/cnb/lifecycle/launcher", &[console]).contains("a command of somebody's own"));
+        assert!(why("web", &[]).contains("asleep: nothing names a destination; PACKLIGHT_DESTINATION=otlp"));
+        assert!(why("web", &[console, ("OTEL_SDK_DISABLED", "true")]).contains("OTEL_SDK_DISABLED is true"));
+        assert_eq!(ask("web", &[]), Answer::default());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Everything that can be asked on the command line; what a verb takes is in its own file of `commands/`.
 
-use crate::commands::{agent, base, build, exit_codes, images, inspect, prune, rebase, rm, run, sbom, store};
+use crate::commands::{
+    agent, base, build, doctor, exit_codes, images, inspect, prune, rebase, rm, run, sbom, store,
+};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -114,6 +116,8 @@ pub(crate) enum Command {
     Rebase(rebase::Arguments),
     /// Look after the APM agents of images that stand already
     Agent(agent::Arguments),
+    /// Find out why there are no spans
+    Doctor(doctor::Arguments),
     /// Look after the store
     Store(store::Arguments),
     /// Look after the bases, which apps run on

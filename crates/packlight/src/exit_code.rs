@@ -26,6 +26,8 @@ pub(crate) const TABLE: &[(ExitCode, &str)] = &[
     (ExitCode::OUTPUT, "the image is in the store, but could not be handed over to an engine or a file"),
     (ExitCode::REBASE, "rebase: at least one image was not put on its run image"),
     (ExitCode::AGENT, "agent: at least one image was not changed"),
+    (ExitCode::DOCTOR, "doctor: a link between the app and its spans is broken"),
+    (ExitCode::UNVERIFIED, "build: the image is in the store, and --verify saw no span of it"),
     (ExitCode::MISTAKE, "packlight has a mistake in it; the message says where"),
     (ExitCode::BUILDER, "the builder or its run image cannot be had or used"),
     (ExitCode::BASE, "the base could not be composed: no network, a wrong signature, an unknown package"),
@@ -52,6 +54,8 @@ impl ExitCode {
     pub(crate) const OUTPUT: Self = Self(63);
     pub(crate) const REBASE: Self = Self(72);
     pub(crate) const AGENT: Self = Self(73);
+    pub(crate) const DOCTOR: Self = Self(74);
+    pub(crate) const UNVERIFIED: Self = Self(64);
     pub(crate) const MISTAKE: Self = Self(70);
     pub(crate) const BUILDER: Self = Self(101);
     pub(crate) const BASE: Self = Self(102);

@@ -5,6 +5,7 @@
 use crate::exit_code::ExitCode;
 use platform::base::{BaseError, PushError, UpdateError};
 use platform::build::{AddedError, BuildError, BuilderError};
+use platform::doctor::DoctorError;
 use platform::images::ImageError;
 use platform::rebase::MatchError;
 use platform::run::RunError;
@@ -111,6 +112,17 @@ impl From<PushError> for Failure {
     }
 }
 
+impl From<DoctorError> for Failure {
+    fn from(error: DoctorError) -> Self {
+        match error {
+            DoctorError::Image(error) => error.into(),
+            DoctorError::Run(error) => error.into(),
+            DoctorError::Store(error) => error.into(),
+            other => Self::of(ExitCode::GENERAL, &other),
+        }
+    }
+}
+
 impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
         match error {
@@ -213,6 +225,11 @@ impl From<BuildError> for Failure {
             BuildError::Export(error) => Self::of(ExitCode::EXPORT, &error),
             BuildError::Output(error) => Self::of(ExitCode::OUTPUT, &error),
             BuildError::Papers(_) => Self::of(ExitCode::OUTPUT, &error),
+            BuildError::Verify(_) => Self::of(ExitCode::UNVERIFIED, &error),
+            BuildError::Unverified(ref broken) => {
+                let cure = broken.cure.clone();
+                Self::of(ExitCode::UNVERIFIED, &error).hint(&cure)
+            }
             other => Self::of(ExitCode::GENERAL, &other),
         }
     }

@@ -54,7 +54,8 @@ const BANNED: &[(&str, &str)] = &[
 
 /// `(room, libraries that only these rooms may name in their Cargo.toml)`.
 const RESERVED: &[(&str, &[&str])] = &[
-    ("ureq", &["oci", "debian"]),
+    // The platform, since its doctor asks an app for a page, and a destination whether it takes spans.
+    ("ureq", &["oci", "debian", "platform"]),
     ("pgp", &["debian"]),
     ("lzma-rust2", &["debian"]),
     ("libc", &["sandbox"]),

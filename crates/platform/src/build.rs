@@ -17,6 +17,7 @@ pub use report::{BuildError, Built, BuiltLayer, BuiltProcess};
 pub use request::{BuildRequest, Conditions, Locking, Papers, Volume, moment};
 
 use crate::builder;
+use crate::doctor;
 use crate::event::{Event, Events, Phase, in_phase};
 use crate::images::StoreImages;
 use crate::isolation;
@@ -127,12 +128,34 @@ fn hand_over(
     request: &BuildRequest,
     events: Events<'_>,
 ) -> Result<Vec<output::Written>, BuildError> {
+    if let Some(path) = &request.verify {
+        in_phase(events, Phase::Verify, || verify(world, (&request.name, image), path, events))?;
+    }
     in_phase(events, Phase::Output, || {
         let mut written = output::hand_over(world, image, request, events)?;
         written.extend(papers::write(image, app_dir, request, events)?);
         Ok(written)
     })
 }
+
+/// The image is started, and its span of one request has to come.
+fn verify(
+    world: &World,
+    image: (&oci::ImageName, &oci::Image),
+    path: &str,
+    events: Events<'_>,
+) -> Result<(), BuildError> {
+    match doctor::verify(world, image, path, VERIFY)? {
+        Ok(text) => {
+            events(Event::Notice { text });
+            Ok(())
+        }
+        Err(broken) => Err(BuildError::Unverified(broken)),
+    }
+}
+
+/// How long the app may take to listen, and then its span to come.
+const VERIFY: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What a build is given beside its source.
 struct Given {

@@ -117,6 +117,8 @@ pub enum Phase {
     Build,
     /// The image is written to the store.
     Export,
+    /// The image is started, and its span is waited for.
+    Verify,
     /// The image is handed to an engine, a layout or an archive.
     Output,
 }
@@ -133,6 +135,7 @@ impl Phase {
             Self::Restore => "restore",
             Self::Build => "build",
             Self::Export => "export",
+            Self::Verify => "verify",
             Self::Output => "output",
         }
     }

@@ -8,6 +8,7 @@ mod at_once;
 pub mod base;
 pub mod build;
 pub mod builder;
+pub mod doctor;
 pub mod error;
 pub mod event;
 pub mod files;

@@ -9,6 +9,7 @@ pub(crate) mod passwd;
 mod plan;
 mod signals;
 mod telemetry;
+pub(crate) mod trial;
 mod watch;
 
 pub use network::AppNetwork;
@@ -47,6 +48,23 @@ pub struct RunRequest {
     pub ports: Vec<Publish>,
     /// Files and folders of this machine.
     pub volumes: Vec<Volume>,
+}
+
+impl RunRequest {
+    /// The image as it starts by itself.
+    #[must_use]
+    pub fn of(name: ImageName) -> Self {
+        Self {
+            name,
+            process: None,
+            entrypoint: None,
+            args: Vec::new(),
+            env: Vec::new(),
+            network: AppNetwork::default(),
+            ports: Vec::new(),
+            volumes: Vec::new(),
+        }
+    }
 }
 
 /// A port of this machine's loopback interface that leads to the app.

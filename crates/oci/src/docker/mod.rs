@@ -3,6 +3,7 @@
 //! `http.rs` speaks, `load.rs` gives an image; this file knows the rest of the engine's API
 //! (<https://docs.docker.com/reference/api/engine/version/v1.41/>).
 
+mod container;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod http;
@@ -14,6 +15,7 @@ use std::{io, os::unix::net::UnixStream, sync::Arc};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{Digest, ImageName, StoreError};
+pub use container::Container;
 use http::{Address, Dial, Response};
 pub use load::Progress;
 pub use read::EngineImage;

@@ -77,6 +77,9 @@ pub(crate) struct Arguments {
     /// its buildpacks [default: opentelemetry, with another builder none]
     #[arg(long, value_name = "AGENT", value_delimiter = ',')]
     agent: Vec<String>,
+    /// Start the image before it goes anywhere, ask for a page and wait for its span: without one the build fails
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "/", require_equals = true)]
+    verify: Option<String>,
     /// What buildpacks reach while they build
     #[arg(long, value_enum, default_value_t, value_name = "NETWORK")]
     network: Reach,
@@ -193,6 +196,7 @@ fn request(here: &Here<'_>, arguments: &Arguments) -> Result<BuildRequest, Failu
         cache: cache(arguments, &here.default_registry()?)?,
         clear_cache: arguments.clear_cache,
         locking: Locking::from_switches(switch(arguments.lock), switch(arguments.update)),
+        verify: arguments.verify.clone(),
         papers: arguments.papers.papers(),
         conditions: arguments.conditions.conditions(),
     })

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod base;
 pub(crate) mod build;
+pub(crate) mod doctor;
 pub(crate) mod exit_codes;
 pub(crate) mod images;
 pub(crate) mod inspect;
@@ -42,6 +43,7 @@ pub(crate) fn run(
         Command::Prune(arguments) => prune::run(&here, arguments),
         Command::Rebase(arguments) => rebase::run(&here, arguments),
         Command::Agent(arguments) => agent::run(&here, arguments),
+        Command::Doctor(arguments) => doctor::run(&here, arguments),
         Command::Store(arguments) => store::run(&here, arguments),
         Command::Base(arguments) => base::run(&here, arguments),
         Command::Version => version::run(&here),

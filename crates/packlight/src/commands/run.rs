@@ -140,7 +140,7 @@ fn publish(text: &str) -> Result<Publish, String> {
     Ok(Publish { host: port(host)?, inside: port(inside)? })
 }
 
-fn volume(text: &str) -> Result<Volume, String> {
+pub(super) fn volume(text: &str) -> Result<Volume, String> {
     const HOW: &str = "it is HERE:THERE or HERE:THERE:ro, such as ./data:/data";
     let (text, access) = match text.rsplit_once(':') {
         Some((rest, "ro")) => (rest, Access::ReadOnly),

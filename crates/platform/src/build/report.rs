@@ -3,6 +3,7 @@
 use super::{BuildRequest, CacheError};
 use crate::base::BaseError;
 use crate::builder::{BuilderError, RunImage};
+use crate::doctor::{Broken, DoctorError};
 use crate::files::FilesError;
 use crate::isolation::{GroundError, Unisolated};
 use crate::lock::LockError;
@@ -156,6 +157,12 @@ pub enum BuildError {
     /// What a buildpack left cannot be read.
     #[error(transparent)]
     Left(#[from] lifecycle::beneath::BeneathError),
+    /// The image could not be tried out.
+    #[error("the image is in the store, and could not be tried out")]
+    Verify(#[from] DoctorError),
+    /// No span of it came.
+    #[error("the image is in the store, and no span of it came: {}", .0.why)]
+    Unverified(Broken),
     /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),

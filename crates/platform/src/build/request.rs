@@ -42,6 +42,8 @@ pub struct BuildRequest {
     pub clear_cache: bool,
     /// What becomes of the lock.
     pub locking: Locking,
+    /// The page that the image is asked for before it goes anywhere; none: it is not tried out.
+    pub verify: Option<String>,
     /// What is written beside the image.
     pub papers: Papers,
     /// Where and as whom the buildpacks build, and what the image says of it.

@@ -33,7 +33,7 @@ impl Watched {
     pub(super) fn report(&self, events: Events<'_>) {
         let mut missing = self.ports.clone();
         while !missing.is_empty() && !self.stopped.load(Ordering::Relaxed) {
-            let open = self.open();
+            let open = open(self.pid);
             missing.retain(|port| {
                 let mut at = open.iter().filter(|it| it.port == port.inside).peekable();
                 let listens = at.peek().is_some();
@@ -63,11 +63,17 @@ impl Watched {
         }
         Event::Notice { text: format!("listening at http://127.0.0.1:{}", port.host) }
     }
+}
 
-    fn open(&self) -> Vec<Listener> {
-        let table = |name: &str| fs_err::read_to_string(format!("/proc/{}/net/{name}", self.pid));
-        ["tcp", "tcp6"].iter().filter_map(|name| table(name).ok()).flat_map(|text| listeners(&text)).collect()
-    }
+/// Whether somebody listens on this port in the network of a process.
+pub(super) fn is_open(pid: u32, port: u16) -> bool {
+    open(pid).iter().any(|it| it.port == port)
+}
+
+/// Everybody who listens in the network of a process.
+fn open(pid: u32) -> Vec<Listener> {
+    let table = |name: &str| fs_err::read_to_string(format!("/proc/{pid}/net/{name}"));
+    ["tcp", "tcp6"].iter().filter_map(|name| table(name).ok()).flat_map(|text| listeners(&text)).collect()
 }
 
 /// A socket that waits for connections.
@@ -130,6 +136,6 @@ mod tests {
             reaches_loopback: true,
             stopped: AtomicBool::new(false),
         };
-        assert!(watched.open().contains(&Listener { port, loopback: true }));
+        assert!(open(watched.pid).contains(&Listener { port, loopback: true }));
     }
 }

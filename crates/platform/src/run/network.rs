@@ -160,7 +160,7 @@ fn ports(request: &RunRequest) -> Result<Vec<Publish>, RunError> {
     Ok(vec![Publish { host: port, inside: port }])
 }
 
-fn free() -> Result<u16, RunError> {
+pub(super) fn free() -> Result<u16, RunError> {
     let listener = listen(0, false)?;
     let address = listener.local_addr().map_err(|source| RunError::Port { port: 0, source })?;
     Ok(address.port())
