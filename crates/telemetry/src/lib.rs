@@ -2,6 +2,7 @@
 //! It sends nothing, writes no file and prints nothing; agents and destinations are others' rooms.
 //! Open `receiver.rs` next for what listens, then `store.rs` for what is kept.
 
+mod client;
 mod decode;
 mod id;
 mod lines;
@@ -13,6 +14,7 @@ mod store;
 mod traffic;
 mod wire;
 
+pub use client::{Client, ClientError, Sent};
 pub use decode::Signal;
 pub use id::{NotAnId, SpanId, TraceId};
 pub use lines::{ImportError, Imported};

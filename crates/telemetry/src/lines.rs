@@ -14,7 +14,7 @@ use crate::store::{Record, Store, add};
 /// Records that are read out of the store at once.
 const PIECE: usize = 1000;
 /// Bytes of one line, as of one request: 16 MiB.
-const LINE: u64 = 16 << 20;
+pub(crate) const LINE: u64 = 16 << 20;
 
 /// What a file brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,15 +88,9 @@ impl Store {
             if text.trim_ascii().is_empty() {
                 continue;
             }
-            let wrong = |what: String| ImportError::Line { line, what };
-            if text.len() as u64 > LINE {
-                return Err(wrong(format!("it is longer than {} MiB", LINE >> 20)));
-            }
-            let signal = signal_of(&text).map_err(|it| wrong(it.to_string()))?;
-            let Some(signal) = signal else {
-                return Err(wrong("it has none of resourceSpans, resourceMetrics and resourceLogs".into()));
-            };
-            let batch = decode(signal, Encoding::Json, &text).map_err(|it| wrong(it.to_string()))?;
+            let wrong = |it: Malformed| ImportError::Line { line, what: it.to_string() };
+            let signal = signal_of(&text, line)?;
+            let batch = decode(signal, Encoding::Json, &text).map_err(wrong)?;
             imported.lines += 1;
             imported.records += batch.records.len() as u64;
             imported.rejected += batch.rejected;
@@ -105,8 +99,8 @@ impl Store {
     }
 }
 
-/// Which signal a request in JSON is of, by the one name that it begins with.
-pub(crate) fn signal_of(line: &[u8]) -> Result<Option<Signal>, Malformed> {
+/// Which signal a line is of, by the name of its list.
+pub(crate) fn signal_of(text: &[u8], line: u64) -> Result<Signal, ImportError> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Names {
@@ -117,11 +111,15 @@ pub(crate) fn signal_of(line: &[u8]) -> Result<Option<Signal>, Malformed> {
         #[serde(default)]
         resource_logs: Option<serde::de::IgnoredAny>,
     }
-    let names: Names = serde_json::from_slice(line)?;
+    let wrong = |what: String| ImportError::Line { line, what };
+    if text.len() as u64 > LINE {
+        return Err(wrong(format!("it is longer than {} MiB", LINE >> 20)));
+    }
+    let names: Names = serde_json::from_slice(text).map_err(|it| wrong(Malformed::from(it).to_string()))?;
     let spans = names.resource_spans.map(|_| Signal::Traces);
-    Ok(spans
-        .or(names.resource_metrics.map(|_| Signal::Metrics))
-        .or(names.resource_logs.map(|_| Signal::Logs)))
+    let metrics = names.resource_metrics.map(|_| Signal::Metrics);
+    let found = spans.or(metrics).or(names.resource_logs.map(|_| Signal::Logs));
+    found.ok_or_else(|| wrong("it has none of resourceSpans, resourceMetrics and resourceLogs".into()))
 }
 
 /// The lines that records make: at most one for each signal.

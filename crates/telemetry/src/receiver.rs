@@ -2,9 +2,11 @@
 //! store.
 
 mod answer;
+mod api;
 mod body;
 mod connection;
 mod grpc;
+mod guard;
 mod http;
 mod route;
 
@@ -19,6 +21,9 @@ use tokio::sync::oneshot;
 use crate::store::{DEFAULT_BYTES, Store};
 use crate::traffic::{Book, Traffic};
 
+/// Questions that are answered at a time, each on a thread; they end when nobody asks.
+const QUESTIONS: usize = 4;
+
 /// What a receiver is started with.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -26,12 +31,17 @@ pub struct Options {
     pub addresses: Vec<SocketAddr>,
     /// Bytes that the store may use; see [`Store::new`].
     pub memory: usize,
+    /// What whoever asks must know; with none, nothing is answered. It stands in a header, so it is of printable ASCII.
+    pub code: Option<String>,
+    /// Websites whose pages may send telemetry, as browsers write them: `http://localhost:5173`.
+    pub origins: Vec<String>,
 }
 
 /// A free port of the loopback interface, and the usual memory.
 impl Default for Options {
     fn default() -> Self {
-        Self { addresses: vec![(Ipv4Addr::LOCALHOST, 0).into()], memory: DEFAULT_BYTES }
+        let addresses = vec![(Ipv4Addr::LOCALHOST, 0).into()];
+        Self { addresses, memory: DEFAULT_BYTES, code: None, origins: Vec::new() }
     }
 }
 
@@ -62,12 +72,17 @@ struct Shared {
     /// Bytes of bodies that are being received.
     receiving: AtomicUsize,
     connections: AtomicUsize,
+    addresses: Vec<SocketAddr>,
+    /// Of the first address.
+    port: u16,
+    code: Option<String>,
+    origins: Vec<String>,
 }
 
 /// A receiver that listens until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Receiver {
-    addresses: Vec<SocketAddr>,
+    first: SocketAddr,
     shared: Arc<Shared>,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
@@ -81,19 +96,22 @@ impl Receiver {
     pub fn start(options: &Options) -> Result<Self, StartError> {
         let listeners = options.addresses.iter().map(|it| listen(*it)).collect::<Result<Vec<_>, _>>()?;
         let addresses: Vec<_> = listeners.iter().map(|(address, _)| *address).collect();
-        if addresses.is_empty() {
-            return Err(StartError::NoAddress);
-        }
+        let first = *addresses.first().ok_or(StartError::NoAddress)?;
         let shared = Arc::new(Shared {
             store: Arc::new(Store::new(options.memory)),
             book: Arc::default(),
             receiving: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            port: first.port(),
+            addresses,
+            code: options.code.clone(),
+            origins: options.origins.clone(),
         });
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
+            .max_blocking_threads(QUESTIONS)
             .build()
             .map_err(StartError::Thread)?;
         let listeners = {
@@ -106,20 +124,19 @@ impl Receiver {
             .name("otlp-receiver".into())
             .spawn(move || runtime.block_on(serve))
             .map_err(StartError::Thread)?;
-        Ok(Self { addresses, shared, running: Some((stop, thread)) })
+        Ok(Self { first, shared, running: Some((stop, thread)) })
     }
 
     /// The first address that it listens on, with its port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        // `start` takes no empty list.
-        self.addresses.first().copied().unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into())
+        self.first
     }
 
     /// All addresses, as the options order them.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.shared.addresses
     }
 
     /// What it keeps; it outlives the receiver.

@@ -45,6 +45,26 @@ pub enum Reason {
     Origin,
 }
 
+impl Reason {
+    /// A short name, for programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Method => "method",
+            Self::ContentType => "content-type",
+            Self::Compression => "compression",
+            Self::Malformed => "malformed",
+            Self::TooLarge => "too-large",
+            Self::Stalled => "stalled",
+            Self::Overloaded => "overloaded",
+            Self::Tls => "tls",
+            Self::NotHttp => "not-http",
+            Self::Origin => "origin",
+        }
+    }
+}
+
 /// One request that was turned away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {

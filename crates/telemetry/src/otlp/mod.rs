@@ -15,4 +15,28 @@ pub use metrics::{
     Buckets, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
     HistogramDataPoint, Metric, NumberDataPoint, Sum, Summary, SummaryDataPoint, ValueAtQuantile,
 };
+/// What a metric is.
+impl Metric {
+    /// Its type, and `delta` or `cumulative` where it has a temporality.
+    #[must_use]
+    pub fn kind(&self) -> (&'static str, Option<&'static str>) {
+        let temporality = |number| match number {
+            1 => Some("delta"),
+            2 => Some("cumulative"),
+            _ => None,
+        };
+        if self.gauge.is_some() {
+            ("gauge", None)
+        } else if let Some(it) = &self.sum {
+            (if it.is_monotonic { "counter" } else { "sum" }, temporality(it.aggregation_temporality))
+        } else if let Some(it) = &self.histogram {
+            ("histogram", temporality(it.aggregation_temporality))
+        } else if let Some(it) = &self.exponential_histogram {
+            ("exponential-histogram", temporality(it.aggregation_temporality))
+        } else {
+            ("summary", None)
+        }
+    }
+}
+
 pub use trace::{Event, Link, Span, Status};

@@ -1,12 +1,15 @@
 //! [OTLP/HTTP](https://opentelemetry.io/docs/specs/otlp/#otlphttp).
 
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use hyper::{Method, Request, Response};
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY,
+};
+use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::{self, Body, Refused};
 use super::route::header;
-use super::{Shared, body};
+use super::{Shared, body, guard};
 use crate::decode::{Encoding, Signal, decode};
 use crate::traffic::{Protocol, Reason};
 
@@ -14,13 +17,42 @@ use crate::traffic::{Protocol, Reason};
 pub(super) async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Body> {
     let kind = header(&request, &CONTENT_TYPE).unwrap_or_default();
     let encoding = encoding(kind);
-    match take(request, encoding, shared).await {
-        Ok(response) => response,
+    let origin = match guard::sender(&request, &shared.origins) {
+        Ok(origin) => origin.map(str::to_owned),
         Err(refused) => {
             shared.book.refused(refused.reason, &refused.detail);
-            refused.http(encoding)
+            return refused.http(encoding);
         }
+    };
+    let response = if origin.is_some() && request.method() == Method::OPTIONS {
+        preflight()
+    } else {
+        take(request, encoding, shared).await.unwrap_or_else(|refused| {
+            shared.book.refused(refused.reason, &refused.detail);
+            refused.http(encoding)
+        })
+    };
+    allow(response, origin.as_deref())
+}
+
+/// A browser asks first: <https://fetch.spec.whatwg.org/#http-cors-protocol>.
+fn preflight() -> Response<Body> {
+    let mut response = answer::whole(StatusCode::NO_CONTENT, "text/plain", Vec::new());
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+    let names = "content-type, content-encoding, user-agent, traceparent, tracestate, baggage";
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(names));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    response
+}
+
+/// Lets the page that sent something read the answer.
+fn allow(mut response: Response<Body>, origin: Option<&str>) -> Response<Body> {
+    if let Some(origin) = origin.and_then(|it| HeaderValue::from_str(it).ok()) {
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
     }
+    response
 }
 
 /// The encoding that a content type names; what follows a semicolon does not matter.

@@ -8,13 +8,16 @@ use hyper::header::{CONTENT_TYPE, HeaderName};
 use hyper::{Request, Response};
 
 use super::answer::Body;
-use super::{Shared, grpc, http};
+use super::{Shared, api, grpc, http};
 
 /// Answers any request.
 pub(super) async fn answer(
     request: Request<Incoming>,
     shared: Arc<Shared>,
 ) -> Result<Response<Body>, Infallible> {
+    if request.uri().path().starts_with("/api/") {
+        return Ok(api::take(request, &shared).await);
+    }
     let grpc = header(&request, &CONTENT_TYPE).is_some_and(|it| it.starts_with("application/grpc"));
     Ok(if grpc { grpc::answer(request, &shared).await } else { http::answer(request, &shared).await })
 }

@@ -4,6 +4,8 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use tokio::sync::watch;
+
 use super::{Store, StoredLog, StoredPoint, StoredSpan};
 
 /// A record of any kind.
@@ -81,5 +83,16 @@ impl Store {
             kept = self.arrived.wait_timeout(kept, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         kept.sequence
+    }
+
+    /// The number of the last record; 0 where there was none yet.
+    #[must_use]
+    pub fn last_sequence(&self) -> u64 {
+        *self.last.borrow()
+    }
+
+    /// That number as it changes, for those who wait without a thread.
+    pub(crate) fn last(&self) -> watch::Receiver<u64> {
+        self.last.subscribe()
     }
 }
