@@ -1,7 +1,7 @@
 //! Everything that can be asked on the command line; what a verb takes is in its own file of `commands/`.
 
 use crate::commands::{
-    agent, base, build, doctor, exit_codes, images, inspect, prune, rebase, rm, run, sbom, store,
+    agent, base, build, doctor, exit_codes, images, inspect, prune, rebase, rm, run, sbom, store, telemetry,
 };
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -118,6 +118,8 @@ pub(crate) enum Command {
     Agent(agent::Arguments),
     /// Find out why there are no spans
     Doctor(doctor::Arguments),
+    /// Receive the telemetry of apps that were started some other way
+    Telemetry(telemetry::Arguments),
     /// Look after the store
     Store(store::Arguments),
     /// Look after the bases, which apps run on

@@ -37,6 +37,47 @@ pub(crate) fn write(file: &Path, content: &mut impl Read) -> io::Result<()> {
     Ok(())
 }
 
+/// A new file of the user's, which gets its name when it is complete. Dropped before, it leaves nothing.
+#[derive(Debug)]
+pub struct New {
+    temporary: tempfile::NamedTempFile,
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl New {
+    /// A file that will have this name, and its mode is 0600.
+    ///
+    /// # Errors
+    /// When its folder cannot be written.
+    pub fn beside(path: &Path) -> io::Result<Self> {
+        let dir = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let temporary = tempfile::Builder::new().prefix(".packlight.").tempfile_in(dir)?;
+        Ok(Self { temporary, path: path.to_owned(), bytes: 0 })
+    }
+
+    /// Gives it its name, in place of what has it. The number of bytes.
+    ///
+    /// # Errors
+    /// When the name cannot be given.
+    pub fn complete(self) -> io::Result<u64> {
+        self.temporary.persist(&self.path).map_err(|error| error.error)?;
+        Ok(self.bytes)
+    }
+}
+
+impl io::Write for New {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.temporary.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.temporary.flush()
+    }
+}
+
 /// Copies a folder of somebody else's into one of the user's, file by file; what is there besides stays. Links are not
 /// handed over: they would lead anywhere on the user's machine.
 ///

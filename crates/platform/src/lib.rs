@@ -23,6 +23,7 @@ pub mod output;
 pub mod package;
 pub mod payload;
 pub mod rebase;
+pub mod receivers;
 mod registries;
 mod relay;
 mod room;

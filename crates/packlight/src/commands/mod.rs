@@ -13,6 +13,7 @@ pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod sbom;
 pub(crate) mod store;
+pub(crate) mod telemetry;
 mod version;
 
 use crate::cli::{Cli, Command};
@@ -44,6 +45,7 @@ pub(crate) fn run(
         Command::Rebase(arguments) => rebase::run(&here, arguments),
         Command::Agent(arguments) => agent::run(&here, arguments),
         Command::Doctor(arguments) => doctor::run(&here, arguments),
+        Command::Telemetry(arguments) => telemetry::run(&here, arguments),
         Command::Store(arguments) => store::run(&here, arguments),
         Command::Base(arguments) => base::run(&here, arguments),
         Command::Version => version::run(&here),
