@@ -4,6 +4,8 @@
 
 mod room;
 mod tars;
+mod telemetry;
 
+pub use self::telemetry::questions;
 pub use room::{Room, no_larger_than};
 pub use tars::{Entry, ar_of, entries, parts, tar_of, with_checksums};

@@ -4,6 +4,8 @@
 
 mod client;
 mod decode;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod id;
 mod lines;
 pub mod otlp;

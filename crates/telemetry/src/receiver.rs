@@ -97,16 +97,7 @@ impl Receiver {
         let listeners = options.addresses.iter().map(|it| listen(*it)).collect::<Result<Vec<_>, _>>()?;
         let addresses: Vec<_> = listeners.iter().map(|(address, _)| *address).collect();
         let first = *addresses.first().ok_or(StartError::NoAddress)?;
-        let shared = Arc::new(Shared {
-            store: Arc::new(Store::new(options.memory)),
-            book: Arc::default(),
-            receiving: AtomicUsize::new(0),
-            connections: AtomicUsize::new(0),
-            port: first.port(),
-            addresses,
-            code: options.code.clone(),
-            origins: options.origins.clone(),
-        });
+        let shared = Arc::new(Shared::new(Store::new(options.memory), options, addresses));
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -168,6 +159,37 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+impl Shared {
+    fn new(store: Store, options: &Options, addresses: Vec<SocketAddr>) -> Self {
+        Self {
+            store: Arc::new(store),
+            book: Arc::default(),
+            receiving: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            port: addresses.first().map_or(0, SocketAddr::port),
+            addresses,
+            code: options.code.clone(),
+            origins: options.origins.clone(),
+        }
+    }
+}
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    use super::{Arc, Options, Shared, Store, api, body, grpc};
+
+    pub(crate) fn ask(store: &Arc<Store>, path: &str, query: &str) -> (u16, serde_json::Value) {
+        let mut shared = Shared::new(Store::new(0), &Options::default(), Vec::new());
+        shared.store = Arc::clone(store);
+        api::ask(path, query, &shared)
+    }
+
+    pub(crate) fn grpc(framed: &[u8]) -> Option<Vec<u8>> {
+        let (packed, message) = grpc::unframe(framed).ok()?;
+        if packed { body::unpack(message).ok() } else { Some(message.to_vec()) }
     }
 }
 

@@ -77,6 +77,15 @@ pub(super) async fn take(request: Request<Incoming>, shared: &Arc<Shared>) -> Re
     }
 }
 
+/// A question and its answer, without a connection.
+#[cfg(feature = "fuzzing")]
+pub(super) fn ask(path: &str, query: &str, shared: &Shared) -> (u16, Value) {
+    match ask::answer(path, ask::Parameters::of(query), shared) {
+        Ok(value) => (200, value),
+        Err(wrong) => (wrong.status.as_u16(), json!({ "error": wrong.message })),
+    }
+}
+
 /// Whoever knows the code gets a cookie, which a page of another website cannot use.
 async fn session(request: Request<Incoming>, shared: &Shared, code: &str) -> Response<Body> {
     if request.method() != Method::POST

@@ -60,7 +60,7 @@ async fn take(request: Request<Incoming>, shared: &Shared) -> Result<Answer, Ref
 }
 
 /// The one message of a body, and whether it is compressed.
-fn unframe(body: &[u8]) -> Result<(bool, &[u8]), Refused> {
+pub(super) fn unframe(body: &[u8]) -> Result<(bool, &[u8]), Refused> {
     let wrong = || Refused::new(Reason::Malformed, "the body is not one message of gRPC");
     let ([flag, length @ ..], message) = body.split_first_chunk::<5>().ok_or_else(wrong)?;
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| wrong())?;
