@@ -8,6 +8,7 @@ mod connection;
 mod grpc;
 mod guard;
 mod http;
+mod page;
 mod route;
 
 use std::io;

@@ -106,6 +106,22 @@ fn a_session_is_a_cookie_that_other_websites_cannot_use() {
 }
 
 #[test]
+fn the_page_is_served_to_all_and_runs_its_own_scripts_only() {
+    let receiver = filled();
+    let page = get(&receiver, "/", "");
+    assert!(page.status == 200 && page.text().starts_with("<!doctype html>"));
+    assert!(
+        page.head.contains("content-security-policy: default-src 'none'; script-src 'self';"),
+        "{}",
+        page.head
+    );
+    let script = get(&receiver, "/page.js", "");
+    assert!(script.head.contains("content-type: text/javascript"), "{}", script.head);
+    let closed = Receiver::start(&Options::default()).unwrap();
+    assert_eq!(get(&closed, "/", "").status, 404);
+}
+
+#[test]
 fn telemetry_of_browsers_is_taken_from_the_websites_that_are_named() {
     let receiver = started();
     let body = export("web", &[span(1, 1)]);

@@ -169,6 +169,8 @@ fn another_clock_is_set_right() {
     assert_eq!(oddities(&tree), [Oddity::Skewed(1290), Oddity::Skewed(1290)]);
     assert_eq!(tree.rows.iter().map(|it| it.start).collect::<Vec<_>>(), [1000, 1300, 1400]);
     assert_eq!((tree.start, tree.end), (1000, 2000));
+    let page = store.traces(&TraceFilter::default(), None, 1);
+    assert_eq!((page.traces[0].start, page.traces[0].duration), (1000, 1000), "the list says the same");
 }
 
 #[test]

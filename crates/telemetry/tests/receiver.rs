@@ -240,3 +240,41 @@ fn every_address_serves_every_protocol() {
     }
     assert_eq!(receiver.store().counts().spans, 2);
 }
+
+/// Two bytes on the wire are a span, and hundreds in memory; what is kept of them is bounded, and the rest is told.
+#[test]
+fn what_is_small_on_the_wire_does_not_become_large() {
+    let receiver = receiver();
+    let empty = vec![telemetry::otlp::Span::default(); 1_000_000];
+    let answer = protobuf(receiver.address(), "/v1/traces", &export("shop", &empty));
+    assert_eq!((answer.status, receiver.traffic().records_rejected), (200, 1_000_000));
+    let good: Vec<_> = (0..100_001).map(|_| LogRecord::default()).collect();
+    protobuf(receiver.address(), "/v1/logs", &export("shop", &good));
+    assert_eq!((receiver.store().counts().logs, receiver.traffic().records_rejected), (100_000, 1_000_001));
+}
+
+#[test]
+fn a_million_attributes_are_a_record_that_is_too_large_or_kept_as_it_is() {
+    let receiver = receiver();
+    let attributes = vec![telemetry::otlp::KeyValue::default(); 1_000_000];
+    let many = telemetry::otlp::Span { attributes, ..span(1, 1) };
+    protobuf(receiver.address(), "/v1/traces", &export("shop", &[many.clone(), span(1, 2)]));
+    assert_eq!(receiver.store().counts().spans, 2, "two million bytes");
+    let value = "v".repeat(3 << 20);
+    let large = telemetry::otlp::Span { attributes: vec![attribute("k", &value)], ..span(1, 3) };
+    let answer = protobuf(receiver.address(), "/v1/traces", &export("shop", &[large, span(1, 4)]));
+    assert!(answer.text().contains("a record is larger than 2 MiB"), "{}", answer.text());
+    assert_eq!(receiver.store().counts().spans, 3);
+}
+
+/// A text of protobuf is UTF-8, wherever it stands.
+#[test]
+fn texts_that_are_not_utf8_are_malformed() {
+    let receiver = receiver();
+    let name = b"GET /users/{id}";
+    let mut body = export("shop", &[span(1, 1)]);
+    let at = body.windows(name.len()).position(|it| it == name).unwrap();
+    body[at] = 0xff;
+    assert_eq!(protobuf(receiver.address(), "/v1/traces", &body).status, 400);
+    assert_eq!(receiver.store().counts().spans, 0);
+}

@@ -98,11 +98,15 @@ fn serve(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let (tell, told) = mpsc::channel();
     here.interrupts.pass_on(move |_| tell.send(()).is_ok());
     let addresses: Vec<_> = receiver.addresses().iter().map(ToString::to_string).collect();
-    let first = format!("http://{}", receiver.address());
+    let mut reached = receiver.address();
+    if reached.ip().is_unspecified() {
+        reached.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let first = format!("http://{reached}");
     here.screen.result(
         "listening",
         &json!({ "addresses": addresses, "code": code }),
-        |_| greeting(&receiver, &first),
+        |_| greeting(&receiver, &first, &code),
         &first,
     );
     // An error: there are no signals any more, and with them no end.
@@ -115,8 +119,8 @@ fn serve(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::OK)
 }
 
-fn greeting(receiver: &Receiver, first: &str) -> String {
-    let mut text = String::from("Telemetry is received, over HTTP and gRPC, at\n");
+fn greeting(receiver: &Receiver, first: &str, code: &str) -> String {
+    let mut text = format!("The page: {first}/#code={code}\nTelemetry is received, over HTTP and gRPC, at\n");
     for address in receiver.addresses() {
         // To a string nothing fails.
         let _ = writeln!(text, "    http://{address}");

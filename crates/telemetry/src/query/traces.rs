@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::tree::Tree;
 use crate::id::TraceId;
 use crate::otlp::common::attribute;
 use crate::store::{SpanKind, Store, StoredSpan};
@@ -107,8 +108,7 @@ fn summary(spans: &[Arc<StoredSpan>]) -> Option<TraceSummary> {
     let root = |it: &&Arc<StoredSpan>| it.parent.is_none();
     let earliest = || spans.iter().min_by_key(|it| (it.kind != SpanKind::Server, it.start));
     let first = spans.iter().filter(root).min_by_key(|it| it.start).or_else(earliest)?;
-    let start = spans.iter().map(|it| it.start).min()?;
-    let end = spans.iter().map(|it| it.end).max()?;
+    let (start, end) = times(first.trace, spans)?;
     let mut services = BTreeMap::new();
     for span in spans {
         *services.entry(Arc::clone(span.source.origin().service())).or_default() += 1;
@@ -124,6 +124,17 @@ fn summary(spans: &[Arc<StoredSpan>]) -> Option<TraceSummary> {
         services,
         sequence: spans.iter().map(|it| it.sequence).max()?,
     })
+}
+
+/// When a trace began and ended. Clocks of several processes may differ, which its tree sets right.
+fn times(trace: TraceId, spans: &[Arc<StoredSpan>]) -> Option<(u64, u64)> {
+    let origin = spans.first()?.source.origin();
+    if spans.iter().any(|it| !Arc::ptr_eq(it.source.origin(), origin)) {
+        let tree = Tree::of(trace, spans.to_vec());
+        return Some((tree.start, tree.end));
+    }
+    let end = |it: &Arc<StoredSpan>| it.start.saturating_add(it.duration());
+    Some((spans.iter().map(|it| it.start).min()?, spans.iter().map(end).max()?))
 }
 
 impl TraceFilter {

@@ -64,7 +64,7 @@ impl Store {
 }
 
 impl Tree {
-    fn of(trace: TraceId, spans: Vec<Arc<StoredSpan>>) -> Self {
+    pub(super) fn of(trace: TraceId, spans: Vec<Arc<StoredSpan>>) -> Self {
         let spans = without_repeats(spans);
         let parents = parents(&spans);
         let mut below: Vec<Vec<usize>> = vec![Vec::new(); spans.len()];

@@ -8,7 +8,7 @@ use hyper::header::{CONTENT_TYPE, HeaderName};
 use hyper::{Request, Response};
 
 use super::answer::Body;
-use super::{Shared, api, grpc, http};
+use super::{Shared, api, grpc, http, page};
 
 /// Answers any request.
 pub(super) async fn answer(
@@ -17,6 +17,11 @@ pub(super) async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     if request.uri().path().starts_with("/api/") {
         return Ok(api::take(request, &shared).await);
+    }
+    if shared.code.is_some()
+        && let Some(page) = page::answer(request.method(), request.uri().path())
+    {
+        return Ok(page);
     }
     let grpc = header(&request, &CONTENT_TYPE).is_some_and(|it| it.starts_with("application/grpc"));
     Ok(if grpc { grpc::answer(request, &shared).await } else { http::answer(request, &shared).await })
