@@ -136,5 +136,5 @@ for it in "${packages[@]}"; do
     diff -u labels.theirs labels.ours || { echo "peers: pack gives $id other labels" >&2; exit 1; }
 done
 ok "our packages have the labels that pack gives them"
-for it in python builder steps; do . "$root/tools/peers/$it.sh"; done
+for it in python agent builder steps; do . "$root/tools/peers/$it.sh"; done
 echo "test result: ok. $passed passed; 0 failed; 0 ignored"

@@ -41,18 +41,19 @@ for it in ours reference; do
     builder "python-$it" "$lifecycle" "$all"
 done
 
-# build_flask BUILDER: examples/flask, with what this machine's own pip and apt are told
+# build_flask BUILDER MORE...: examples/flask, with what this machine's own pip and apt are told; as $flask
+flask=app-flask
 build_flask() {
     local name variables=()
     for name in $(compgen -e | grep -E '^(PIP_|UV_|.*_(proxy|PROXY)$)' || true); do
         [ "$name" = PIP_FIND_LINKS ] || variables+=(--env "$name")
     done
-    app=$root/examples/flask pack_build "python-$1" app-flask --trust-builder --network host "${variables[@]}" \
-        --env "PACKLIGHT_DEBIAN_MIRROR=$archive" --env "PACKLIGHT_DEBIAN_SECURITY_MIRROR=$security"
+    app=$root/examples/flask pack_build "python-$1" "$flask" --trust-builder --network host "${variables[@]}" \
+        --env "PACKLIGHT_DEBIAN_MIRROR=$archive" --env "PACKLIGHT_DEBIAN_SECURITY_MIRROR=$security" "${@:2}"
 }
 answers() { # TEXT: the app, with the agent awake
     local container port=$((40000 + RANDOM % 10000)) answer=
-    container=$(docker run -d --network host -e "PORT=$port" -e OTEL_TRACES_EXPORTER=console app-flask)
+    container=$(docker run -d --network host -e "PORT=$port" -e OTEL_TRACES_EXPORTER=console "$flask")
     for _ in $(seq 150); do
         answer=$(curl -s "http://127.0.0.1:$port/") && break
         sleep 0.2
