@@ -1,13 +1,17 @@
 //! `packlight run`.
 
 use super::Here;
+use super::telemetry::Beside;
 use crate::environment;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, not_yet};
 use clap::{Args, ValueEnum};
+use platform::Store;
+use platform::event::Event;
 use platform::run::{Access, AppNetwork, DESTINATION, Exit, Publish, RunRequest, Signals, Volume};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use telemetry::Options;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +23,9 @@ Examples:
 
   The app's traces to a Jaeger on this machine, its metrics to be scraped by Prometheus.
       packlight run my-app --destination jaeger=http://localhost --destination prometheus=scrape
+
+  The app's traces, metrics and logs live on a page in the browser; nothing else is needed.
+      packlight run my-app --telemetry
 
   Another process type, with arguments of its own.
       packlight run my-app worker -- --verbose
@@ -55,6 +62,10 @@ pub(crate) struct Arguments {
     /// that cannot be right is refused
     #[arg(long, value_name = "NAME=URL")]
     destination: Vec<String>,
+    /// Receive the app's traces, metrics and logs beside it, and show them live on a page, whose address is printed; what was
+    /// received is gone when the app ends
+    #[arg(long, conflicts_with = "destination")]
+    telemetry: bool,
     /// A file or folder of this machine that the app sees; `:ro` at the end: and may not change
     #[arg(long = "volume", short = 'v', value_name = "HERE:THERE[:ro]", value_parser = volume)]
     volumes: Vec<Volume>,
@@ -97,6 +108,10 @@ pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Fa
     if !arguments.destination.is_empty() {
         env.push((DESTINATION.to_owned(), arguments.destination.join(",")));
     }
+    let beside = match arguments.telemetry {
+        true => Some(receiver(arguments, &store, &mut env)?),
+        false => None,
+    };
     let request = RunRequest {
         name,
         process: arguments.process.clone(),
@@ -115,12 +130,43 @@ pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Fa
     here.interrupts.pass_on(tell);
     // Standard output is the app's own.
     here.screen.leave_output_to_the_app();
+    let page = beside.as_ref().map(Beside::page).map(|it| format!("the app's telemetry is at {it}"));
+    page.into_iter().for_each(|text| here.screen.event(Event::Notice { text }));
     let exit = platform::run::run(&store, &request, &here.env, signals, &|event| here.screen.event(event))?;
+    drop(beside);
     Ok(ExitCode(match exit {
         Exit::Code(code) => u8::try_from(code).unwrap_or(u8::MAX),
         Exit::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
     }))
 }
+
+/// Starts a receiver, and tells the app of it: soon, since somebody is looking.
+fn receiver(
+    arguments: &Arguments,
+    store: &Store,
+    env: &mut Vec<(String, String)>,
+) -> Result<Beside, Failure> {
+    if arguments.network == Reach::None {
+        return Err(Failure::usage("an app with --network none cannot send telemetry to --telemetry"));
+    }
+    let beside =
+        Beside::start(store, Options::default()).map_err(|it| Failure { code: ExitCode::RUN, ..it })?;
+    env.push((DESTINATION.to_owned(), format!("otlp={}", beside.endpoint())));
+    for (name, milliseconds) in SOON {
+        if !env.iter().any(|(it, _)| it == name) {
+            env.push((name.to_owned(), milliseconds.to_owned()));
+        }
+    }
+    Ok(beside)
+}
+
+/// How often [what has gathered](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/) is sent, in
+/// milliseconds: usually 5 seconds, 1 second and a minute.
+const SOON: [(&str, &str); 3] = [
+    ("OTEL_BSP_SCHEDULE_DELAY", "200"),
+    ("OTEL_BLRP_SCHEDULE_DELAY", "200"),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "5000"),
+];
 
 fn publish(text: &str) -> Result<Publish, String> {
     const HOW: &str = "it is HERE:THERE, two port numbers, such as 5000:8000";

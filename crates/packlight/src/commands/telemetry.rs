@@ -4,7 +4,8 @@ use super::Here;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
-use platform::receivers;
+use platform::Store;
+use platform::receivers::{self, Remembered};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -80,59 +81,79 @@ pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Fa
     }
 }
 
+/// A receiver of this user's, with a page; what it has is gone with it.
+pub(super) struct Beside {
+    receiver: Receiver,
+    code: String,
+    _remembered: Remembered,
+}
+
+impl Beside {
+    /// Starts it, with a code of its own.
+    pub(super) fn start(store: &Store, options: Options) -> Result<Self, Failure> {
+        let failed = |code, it: &std::io::Error| Failure::new(code, &it.to_string());
+        let code = receivers::new_code().map_err(|it| failed(ExitCode::GENERAL, &it))?;
+        let receiver =
+            Receiver::start(&Options { code: Some(code.clone()), ..options }).map_err(|error| {
+                Failure::new(ExitCode::GENERAL, &error.to_string())
+                    .hint("is another receiver running? `--listen 127.0.0.1:0` takes a free port")
+            })?;
+        let remembered = receivers::remember(store, receiver.address(), &code)
+            .map_err(|it| failed(ExitCode::STORE, &it))?;
+        Ok(Self { receiver, code, _remembered: remembered })
+    }
+
+    /// Where an app of this machine sends to.
+    pub(super) fn endpoint(&self) -> String {
+        let mut reached = self.receiver.address();
+        if reached.ip().is_unspecified() {
+            reached.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        format!("http://{reached}")
+    }
+
+    /// The page's address, with the code that opens it.
+    pub(super) fn page(&self) -> String {
+        format!("{}/#code={}", self.endpoint(), self.code)
+    }
+}
+
 fn serve(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let (store, _) = here.open_store()?;
-    let code = receivers::new_code().map_err(|it| Failure::new(ExitCode::GENERAL, &it.to_string()))?;
     let options = Options {
         addresses: if arguments.listen.is_empty() { USUAL.to_vec() } else { arguments.listen.clone() },
         memory: arguments.memory.unwrap_or(DEFAULT_BYTES),
-        code: Some(code.clone()),
+        code: None,
         origins: arguments.cors_origin.clone(),
     };
-    let receiver = Receiver::start(&options).map_err(|error| {
-        Failure::new(ExitCode::GENERAL, &error.to_string())
-            .hint("is another receiver running? `--listen 127.0.0.1:0` takes a free port")
-    })?;
-    let unwritable = |it: std::io::Error| Failure::new(ExitCode::STORE, &it.to_string());
-    let remembered = receivers::remember(&store, receiver.address(), &code).map_err(unwritable)?;
+    let beside = Beside::start(&store, options)?;
     let (tell, told) = mpsc::channel();
     here.interrupts.pass_on(move |_| tell.send(()).is_ok());
-    let addresses: Vec<_> = receiver.addresses().iter().map(ToString::to_string).collect();
-    let mut reached = receiver.address();
-    if reached.ip().is_unspecified() {
-        reached.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
-    let first = format!("http://{reached}");
-    here.screen.result(
-        "listening",
-        &json!({ "addresses": addresses, "code": code }),
-        |_| greeting(&receiver, &first, &code),
-        &first,
-    );
+    let addresses: Vec<_> = beside.receiver.addresses().iter().map(ToString::to_string).collect();
+    let value = json!({ "addresses": addresses, "code": beside.code });
+    here.screen.result("listening", &value, |_| greeting(&beside), &beside.page());
     // An error: there are no signals any more, and with them no end.
     let _ = told.recv();
-    drop(remembered);
-    let kept = receiver.store();
-    receiver.stop();
+    let kept = beside.receiver.store();
+    drop(beside);
     let counts = kept.counts();
     here.screen.result("received", &received(&counts), |_| farewell(&counts), "");
     Ok(ExitCode::OK)
 }
 
-fn greeting(receiver: &Receiver, first: &str, code: &str) -> String {
-    let mut text = format!("The page: {first}/#code={code}\nTelemetry is received, over HTTP and gRPC, at\n");
-    for address in receiver.addresses() {
+fn greeting(beside: &Beside) -> String {
+    let mut text = format!("The page: {}\nTelemetry is received, over HTTP and gRPC, at\n", beside.page());
+    for address in beside.receiver.addresses() {
+        let others = if address.ip().is_loopback() { "" } else { ", which other machines reach too" };
         // To a string nothing fails.
-        let _ = writeln!(text, "    http://{address}");
-        if !address.ip().is_loopback() {
-            let _ = writeln!(text, "    which other machines reach too");
-        }
+        let _ = writeln!(text, "    http://{address}{others}");
     }
     let _ = write!(
         text,
-        "For an app that is not started by Packlight:\n    OTEL_EXPORTER_OTLP_ENDPOINT={first}\n    \
+        "For an app that is not started by Packlight:\n    OTEL_EXPORTER_OTLP_ENDPOINT={}\n    \
          OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\nCtrl-C ends it, and what it keeps is gone then; \
-         `packlight telemetry export FILE` saves that.\n"
+         `packlight telemetry export FILE` saves that.\n",
+        beside.endpoint()
     );
     text
 }
