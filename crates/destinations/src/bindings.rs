@@ -38,10 +38,16 @@ impl Binding {
         })
     }
 
+    /// The entries that can be a variable's value: the system takes none with a zero byte, and an app that was to have one
+    /// could not be started.
+    fn texts(&self) -> impl Iterator<Item = (&String, &String)> + Clone {
+        self.entries.iter().filter(|(_, value)| !value.contains('\0'))
+    }
+
     /// The entries as variables.
     fn variables(&self, preset: &Preset) -> Variables {
         let mut found = Variables::new();
-        for (entry, value) in &self.entries {
+        for (entry, value) in self.texts() {
             let value = value.trim().to_owned();
             if !preset.prefix.is_empty() {
                 found.insert(variable(preset.prefix, entry), value.clone());
@@ -57,8 +63,7 @@ impl Binding {
     }
 
     fn address(&self) -> Option<String> {
-        let found =
-            ADDRESSES.iter().find_map(|wanted| self.entries.iter().find(|(name, _)| plain(name) == *wanted));
+        let found = ADDRESSES.iter().find_map(|wanted| self.texts().find(|(name, _)| plain(name) == *wanted));
         found.map(|(_, value)| value.trim().to_owned()).filter(|it| !it.is_empty())
     }
 }
@@ -137,6 +142,14 @@ mod tests {
         assert_eq!(named("my-new-relic", &["user-provided"]), Some("newrelic"));
         assert_eq!(named("my-otel-collector", &[]), Some("otlp"));
         assert_eq!(named("db", &["postgresql"]), None);
+    }
+
+    #[test]
+    fn what_no_variable_can_hold_is_left_out() {
+        let (variables, claims) =
+            read(&[binding("d", &["datadog"], &[("api-key", "a\0b"), ("site", "x"), ("url", "http://\0")])]);
+        assert_eq!(variables.into_iter().collect::<Vec<_>>(), [("DD_SITE".to_owned(), "x".to_owned())]);
+        assert_eq!(claims[0].url, None);
     }
 
     #[test]
