@@ -28,7 +28,7 @@ pub use document::{
 };
 pub use image::{Image, ImageError, LayerRef, chain_ids};
 pub use layer::{
-    Added, CREATED, Compression, ENCODING as LAYER_ENCODING, LayerError, LayerRecord, LayerSpec, Modes,
+    Added, CREATED, Compression, ENCODING as LAYER_ENCODING, Kept, LayerError, LayerRecord, LayerSpec, Modes,
     Notice, Owner, OwnerRule, TreeIndex, TreeRules,
 };
 pub use name::{ImageName, NameError};

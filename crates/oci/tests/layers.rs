@@ -414,3 +414,25 @@ fn a_file_with_holes_has_its_data_where_it_was() {
     let contents = std::fs::read(tree.join("image")).unwrap();
     assert!(tar[1024..][..contents.len()] == contents);
 }
+
+#[test]
+fn a_layer_that_a_cache_wants_too_is_the_same_and_its_tar_comes_with_it() {
+    let place = Place::new();
+    // Of some size, so that it is compressed on several threads.
+    let large = "some words, and some more".repeat(200_000);
+    let tree = place.tree("src", &[("a", "a"), ("large", &large)]);
+    let spec = tree_spec(&tree, "/layers/a/b");
+    let store = place.store();
+    let tars = oci::Store::open(&place.path("tars")).unwrap().with_layers_in(oci::Compression::None);
+    let both = store.add_layer_and_tar(&spec, None, &tars).unwrap().record;
+    let tar = tars.blob_of(&both.diff_id).unwrap();
+    assert_eq!(tar, both.diff_id);
+    let tar = std::fs::read(tars.blob_path(&tar)).unwrap();
+    assert_eq!(oci::Digest::of(&tar), both.diff_id);
+    assert_eq!(tar, tar_of(&store, &both));
+
+    let alone = oci::Store::open(&place.path("alone")).unwrap().add_layer(&spec, None).unwrap().record;
+    assert_eq!((alone.digest, alone.diff_id, alone.size), (both.digest, both.diff_id, both.size));
+    // What is not read has no tar.
+    assert!(store.add_layer_and_tar(&spec, Some(&both), &tars).unwrap().reused);
+}

@@ -12,7 +12,7 @@ use crate::layers::{self, OnDisk};
 use cnb::api::PlatformFeatures;
 use cnb::group::{Chosen, GroupToml};
 use cnb::labels::{BuildpackLayers, CacheMetadata, LayerMetadata, Sha};
-use oci::{LayerRecord, Owner};
+use oci::{Kept, LayerRecord, Owner};
 
 /// What keep is asked.
 #[derive(Debug)]
@@ -82,7 +82,8 @@ pub fn keep(
                 events.event(&Event::Warning(&text));
                 continue;
             }
-            let spec = of_directory(request.dirs, request.owner, chosen, &layer.name);
+            let kept_as = if layer.toml.types.launch { Kept::Too } else { Kept::Only };
+            let spec = of_directory(request.dirs, request.owner, chosen, &layer.name).kept(kept_as);
             let known = request.record.known(&chosen.id, &layer.name);
             let known = known.or_else(|| request.restored.known(&chosen.id, &layer.name));
             let sha = add(images.add_layer(&spec, known)?.record, &mut kept.layers);
@@ -95,7 +96,7 @@ pub fn keep(
     }
     let bills = layers_dir.dir("sbom")?.map(|it| it.dir("cache")).transpose()?.flatten();
     if request.features.sbom_layers && bills.is_some() {
-        let spec = of_bills(request.dirs, request.owner, "cache");
+        let spec = of_bills(request.dirs, request.owner, "cache").kept(Kept::Only);
         let sha = add(images.add_layer(&spec, None)?.record, &mut kept.layers);
         kept.metadata.sbom = Sha { sha };
     }

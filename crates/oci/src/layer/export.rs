@@ -1,6 +1,7 @@
 //! One pass over a plan: read, tar, hash, compress, hash.
 
 use std::{
+    fs::File,
     io::{self, Write},
     os::fd::OwnedFd,
     path::Path,
@@ -22,14 +23,17 @@ use super::{
 /// Layers with fewer bytes are done by the calling thread alone: starting others would take longer.
 const SMALL: u64 = 2 << 20;
 
-/// Writes the layer's blob.
+/// Writes the layer's blob, and when there is a file for it, its tar in the same pass.
 pub(crate) fn export(
     plan: &Plan<'_>,
-    out: &mut (dyn Write + Send),
+    (out, tar): (&mut (dyn Write + Send), Option<File>),
     (compression, threads): (Compression, usize),
 ) -> Result<Packed, ExportError> {
     wait_until_settled(plan.newest);
     let fill = |input: &mut Input<'_>| {
+        if let Some(tar) = tar {
+            input.also_into(tar);
+        }
         for node in &plan.nodes {
             write_node(plan, node, input)?;
         }

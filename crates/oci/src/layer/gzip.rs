@@ -7,6 +7,7 @@
 //! Its output depends on nothing but input, level and version.
 
 use std::{
+    fs::File,
     io::{self, Write},
     mem,
     sync::{
@@ -45,6 +46,8 @@ pub(crate) struct Packed {
 /// Takes the bytes that are to be compressed.
 pub(crate) struct Input<'a> {
     chunk: Buffer,
+    /// Where what goes in is written as it is as well.
+    also: Option<File>,
     sha: Sha256,
     len: u64,
     out: Out<'a>,
@@ -190,7 +193,12 @@ fn write_in_order<'a>(
 
 impl<'a> Input<'a> {
     fn new(out: Out<'a>) -> Self {
-        Self { chunk: Buffer::default(), sha: Sha256::new(), len: 0, out }
+        Self { chunk: Buffer::default(), also: None, sha: Sha256::new(), len: 0, out }
+    }
+
+    /// Writes all that goes in into this file too, uncompressed: to unpack it again later would take longer.
+    pub(crate) fn also_into(&mut self, file: File) {
+        self.also = Some(file);
     }
 
     /// Adds bytes.
@@ -232,6 +240,9 @@ impl<'a> Input<'a> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if let Some(also) = &mut self.also {
+            also.write_all(self.chunk.bytes())?;
+        }
         self.sha.update(self.chunk.bytes());
         let at = self.len;
         self.len += self.chunk.used as u64;

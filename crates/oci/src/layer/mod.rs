@@ -15,7 +15,7 @@ pub use gzip::ENCODING;
 pub(crate) use gzip::pack;
 pub(crate) use plan::Plan;
 pub use record::{Added, LayerError, LayerRecord, Notice, TreeIndex};
-pub use spec::{LayerSpec, Modes, Owner, OwnerRule, TreeRules};
+pub use spec::{Kept, LayerSpec, Modes, Owner, OwnerRule, TreeRules};
 pub(crate) use tar::{BLOCK, Header, Kind, padding};
 
 /// When everything in our images was made: the second after the oldest time that a zip archive can hold, as the

@@ -67,8 +67,22 @@ impl TreeRules {
 /// as a directory 0755 of root.
 #[derive(Debug, Clone)]
 pub struct LayerSpec {
+    /// Whether the next build is to have it.
+    pub kept: Kept,
     pub(crate) created_by: String,
     pub(crate) items: Vec<Item>,
+}
+
+/// What a layer is for. It changes nothing of what it is, and may say in which form it is made best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kept {
+    /// For an image.
+    #[default]
+    No,
+    /// For an image and for a cache.
+    Too,
+    /// For a cache alone.
+    Only,
 }
 
 #[derive(Debug, Clone)]
@@ -89,7 +103,13 @@ pub(crate) enum What {
 impl LayerSpec {
     /// A layer without contents; the words go into the image's history.
     pub fn new(history_created_by: impl Into<String>) -> Self {
-        Self { created_by: history_created_by.into(), items: Vec::new() }
+        Self { kept: Kept::No, created_by: history_created_by.into(), items: Vec::new() }
+    }
+
+    /// The same, for a cache too or alone.
+    #[must_use]
+    pub fn kept(self, kept: Kept) -> Self {
+        Self { kept, ..self }
     }
 
     /// A directory at this path of the image.

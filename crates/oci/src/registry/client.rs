@@ -17,6 +17,7 @@ use super::{
     credentials::Secret,
     endpoint::{Endpoints, challenges},
     error::{Problem, Said},
+    push::Pushing,
     retry::{is_passing, retry_after},
     settings::Settings,
     site::{Site, same_server},
@@ -36,6 +37,7 @@ pub struct Client {
     pub(super) endpoints: Endpoints,
     /// By registry and blob the repositories that have it: it need not be sent there, and can be mounted from there.
     pub(super) seen: Mutex<HashMap<(String, Digest), BTreeSet<String>>>,
+    pub(super) pushing: Pushing,
     /// Mirrors that did not answer: they are not asked again.
     down: Mutex<HashSet<String>>,
 }
@@ -139,6 +141,7 @@ impl Client {
             auth: Auth::default(),
             endpoints: Endpoints::default(),
             seen: Mutex::default(),
+            pushing: Pushing::default(),
             down: Mutex::default(),
         })
     }

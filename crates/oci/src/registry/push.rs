@@ -151,6 +151,29 @@ impl Client {
     }
 }
 
+/// How many threads of one client push at this time. Many images that are pushed side by side need no more than one
+/// each: a registry that is asked twice as much at once answers half as fast.
+#[derive(Debug, Default)]
+pub(super) struct Pushing(AtomicUsize);
+
+/// One of them, while it lasts.
+struct Busy<'a>(&'a Pushing);
+
+impl Pushing {
+    /// One more, when there are fewer than so many.
+    fn enter(&self, most: usize) -> Option<Busy<'_>> {
+        let more = |now| (now < most).then_some(now + 1);
+        let entered = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        entered.ok().map(|_| Busy(self))
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Pushed {
     fn count(&mut self, how: How, size: u64) {
         match how {
@@ -189,9 +212,14 @@ impl Push<'_> {
                 }
             }
         };
+        let _own = self.client.pushing.enter(usize::MAX);
         std::thread::scope(|scope| {
-            for _ in 1..self.client.settings.parallel.min(blobs.len()) {
-                scope.spawn(work);
+            for _ in 1..blobs.len() {
+                let Some(more) = self.client.pushing.enter(self.client.settings.parallel) else { break };
+                scope.spawn(move || {
+                    let _more = more;
+                    work();
+                });
             }
             work();
         });
@@ -301,4 +329,22 @@ fn blobs_of(image: &Image) -> Vec<&Descriptor> {
     }
     blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     blobs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_push_has_a_thread_of_its_own_in_any_case_and_more_while_few_are_pushing() {
+        let pushing = Pushing::default();
+        let first = pushing.enter(usize::MAX);
+        let second = pushing.enter(2);
+        assert!(first.is_some() && second.is_some() && pushing.enter(2).is_none());
+        let other_push = pushing.enter(usize::MAX);
+        drop(second);
+        assert!(other_push.is_some() && pushing.enter(2).is_none());
+        drop((first, other_push));
+        assert!(pushing.enter(1).is_some());
+    }
 }

@@ -23,7 +23,8 @@ pub struct Settings {
     pub proxies: Proxies,
     /// Who the user is where.
     pub credentials: Credentials,
-    /// So many blobs, or pieces of them, are moved at the same time.
+    /// So many blobs, or pieces of them, are moved at the same time; of images that are pushed side by side one each, when
+    /// they are more.
     pub parallel: usize,
     /// When and how often something is tried again.
     pub retry: Retry,

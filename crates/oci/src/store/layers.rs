@@ -37,6 +37,28 @@ impl Store {
     /// # Errors
     /// When something can't be read or changes meanwhile, or the disk is full.
     pub fn add_layer(&self, spec: &LayerSpec, known: Option<&LayerRecord>) -> Result<Added, LayerError> {
+        self.add(spec, known, None)
+    }
+
+    /// The same; and when the layer had to be read, its tar is a blob of the other store, from the same pass.
+    ///
+    /// # Errors
+    /// When something can't be read or changes meanwhile, or the disk is full.
+    pub fn add_layer_and_tar(
+        &self,
+        spec: &LayerSpec,
+        known: Option<&LayerRecord>,
+        tars: &Self,
+    ) -> Result<Added, LayerError> {
+        self.add(spec, known, Some(tars))
+    }
+
+    fn add(
+        &self,
+        spec: &LayerSpec,
+        known: Option<&LayerRecord>,
+        tars: Option<&Self>,
+    ) -> Result<Added, LayerError> {
         let plan = Plan::of(spec)?;
         if let Some(known) = known.filter(|known| known.index == plan.index)
             && self.use_blob(&known.digest, known.size)?
@@ -46,13 +68,17 @@ impl Store {
             return Ok(Added { record, reused: true, notices: plan.notices });
         }
         let mut file = self.temp_file()?;
-        let packed =
-            export(&plan, file.as_file_mut(), (self.compression, threads())).map_err(
-                |error| match error {
-                    ExportError::Read(error) => error,
-                    ExportError::Write(error) => self.write_error(error, plan.size, "a layer").into(),
-                },
-            )?;
+        let tar = tars.map(Self::temp_file).transpose()?;
+        let also = tar.as_ref().map(|it| it.as_file().try_clone()).transpose().map_err(StoreError::from)?;
+        let into: (&mut (dyn io::Write + Send), _) = (file.as_file_mut(), also);
+        let packed = export(&plan, into, (self.compression, threads())).map_err(|error| match error {
+            ExportError::Read(error) => error,
+            ExportError::Write(error) => self.write_error(error, plan.size, "a layer").into(),
+        })?;
+        if let (Some(tars), Some(tar)) = (tars, tar) {
+            tars.keep_blob(tar, &packed.diff_id)?;
+            tars.note_diff(&packed.diff_id, &packed.diff_id)?;
+        }
         if !self.use_blob(&packed.digest, packed.size)? {
             self.keep_blob(file, &packed.digest)?;
         }

@@ -133,13 +133,15 @@ pub(crate) fn export(
     Ok(())
 }
 
-/// Where layers are made. An engine takes tars, and so does a cache directory: there they are made, and then moved.
+/// Where layers are made. An engine takes tars, and so does a cache directory: there they are made, and then moved. For a
+/// registry they are compressed, and the tars that the cache wants come out of the same pass.
 fn bench(place: &dyn Place, cache: &Cache) -> Result<Workbench, Failure> {
     match cache {
         Cache::Volume(volume) if place.takes_tars() => {
             Workbench::within(&volume.making().or_fail(Code::Export)?, Compression::None)
         }
         Cache::None if place.takes_tars() => Workbench::within(&std::env::temp_dir(), Compression::None),
+        Cache::Volume(volume) => Workbench::new()?.with_tars_in(&volume.making().or_fail(Code::Export)?),
         _ => Workbench::new(),
     }
 }

@@ -4,7 +4,7 @@ use crate::exit::{Code, Failure, OrFail as _, fail};
 use crate::place::{Found, Place};
 use lifecycle::{Images, ImagesError, LayerTar, VolumeCache};
 use oci::{
-    Added, Compression, Digest, Image, ImageConfig, LayerRecord, LayerRef, LayerSpec, Store, TreeIndex,
+    Added, Compression, Digest, Image, ImageConfig, Kept, LayerRecord, LayerRef, LayerSpec, Store, TreeIndex,
 };
 use std::collections::BTreeMap;
 use std::io::{self, BufReader};
@@ -14,6 +14,8 @@ use std::sync::Mutex;
 /// What one program makes its layers in; gone when it ends.
 pub(crate) struct Workbench {
     pub(crate) store: Store,
+    /// For tars that a cache directory wants, in that directory, where the image wants something else.
+    tars: Option<Store>,
     /// Layers whose blob the previous image has: as they were made here.
     own: Mutex<BTreeMap<Digest, LayerRecord>>,
     _dir: tempfile::TempDir,
@@ -28,14 +30,32 @@ impl Workbench {
     pub(crate) fn within(dir: &Path, compression: Compression) -> Result<Self, Failure> {
         let dir = tempfile::Builder::new().prefix("lifecycle.").tempdir_in(dir).or_fail(Code::Failed)?;
         let store = Store::open(&dir.path().join("store")).or_fail(Code::Failed)?;
-        Ok(Self { store: store.with_layers_in(compression), own: Mutex::default(), _dir: dir })
+        let store = store.with_layers_in(compression);
+        Ok(Self { store, tars: None, own: Mutex::default(), _dir: dir })
+    }
+
+    /// The same, which makes what a cache directory is to have there.
+    pub(crate) fn with_tars_in(self, dir: &Path) -> Result<Self, Failure> {
+        let tars = Store::open(&dir.join("tars")).or_fail(Code::Failed)?.with_layers_in(Compression::None);
+        Ok(Self { tars: Some(tars), ..self })
+    }
+
+    fn add(&self, spec: &LayerSpec, known: Option<&LayerRecord>) -> Result<Added, oci::LayerError> {
+        match (&self.tars, spec.kept) {
+            (None, _) | (_, Kept::No) => self.store.add_layer(spec, known),
+            // A layer that was made for the image is known, and its tar is there.
+            (Some(tars), Kept::Too) => self.store.add_layer_and_tar(spec, known, tars),
+            (Some(tars), Kept::Only) => tars.add_layer(spec, known),
+        }
     }
 
     /// The tar of a layer that was made here. A layer that is a tar already is given away with its file: this is for the
     /// end of a build.
     pub(crate) fn tar(&self, diff_id: &Digest) -> io::Result<LayerTar> {
-        let blob = self.store.blob_of(diff_id).map_err(io::Error::other)?;
-        let path = self.store.blob_path(&blob);
+        let in_tars = self.tars.as_ref().filter(|it| it.blob_of(diff_id).is_ok());
+        let store = in_tars.unwrap_or(&self.store);
+        let blob = store.blob_of(diff_id).map_err(io::Error::other)?;
+        let path = store.blob_path(&blob);
         if blob == *diff_id {
             return Ok(LayerTar::Spare(path));
         }
@@ -80,7 +100,7 @@ impl PlacedImages<'_> {
             return Ok(Some(record));
         }
         let Some(tar) = kept.whole(&record.diff_id).map_err(boxed)? else { return Ok(None) };
-        if !self.takes_tars {
+        if !self.takes_tars && spec.kept != Kept::Only {
             let tar = fs_err::File::open(tar).map_err(boxed)?;
             let (diff_id, blob) = self.bench.store.add_tar(tar).map_err(boxed)?;
             if diff_id != record.diff_id {
@@ -118,7 +138,7 @@ impl Images for PlacedImages<'_> {
         if let Some(record) = self.untouched(spec, known.as_ref())? {
             return Ok(Added { record, reused: true, notices: Vec::new() });
         }
-        let mut added = self.bench.store.add_layer(spec, known.as_ref()).map_err(boxed)?;
+        let mut added = self.bench.add(spec, known.as_ref()).map_err(boxed)?;
         if let Some(old) = self.compressed(&added.record.diff_id)? {
             if let Ok(mut own) = self.bench.own.lock() {
                 own.insert(added.record.diff_id, added.record.clone());

@@ -10,7 +10,7 @@ use crate::layers::OnDisk;
 use crate::slices;
 use cnb::group::Chosen;
 use cnb::metadata::BuildMetadata;
-use oci::{LayerSpec, Modes, Owner, TreeRules};
+use oci::{Kept, LayerSpec, Modes, Owner, TreeRules};
 use std::path::Path;
 
 /// Where the launcher is in an image.
@@ -70,6 +70,7 @@ fn buildpack_layer<'a>(
     let name = format!("{}:{}", chosen.id, layer.name);
     if layer.has_files {
         let spec = of_directory(request.dirs, request.owner, chosen, &layer.name);
+        let spec = spec.kept(if layer.toml.types.cache { Kept::Too } else { Kept::No });
         return Ok(Job { name, part, how: How::Add(spec, request.cache.known(&chosen.id, &layer.name)) });
     }
     if layer.toml.types.cache {
