@@ -11,6 +11,20 @@ const VENVS: &[(&str, &[&str])] = &[
     ("bare", &["flask==3.1.3", "gunicorn", "requests", "celery==5.7.0", "redis", "packaging"]),
     ("sdk120", &["flask==3.1.3", "opentelemetry-sdk==1.20.0", "opentelemetry-instrumentation-flask==0.41b0"]),
     ("sdk127", &["flask==3.1.3", "opentelemetry-sdk==1.27.0", "opentelemetry-instrumentation-flask==0.48b0"]),
+    (
+        "servers",
+        &[
+            "flask==3.1.3",
+            "fastapi",
+            "django",
+            "gunicorn",
+            "gevent",
+            "uvicorn",
+            "uvicorn-worker",
+            "hypercorn",
+            "waitress",
+        ],
+    ),
     ("testagent", &["ddapm-test-agent==1.69.1"]),
     // This one also runs the tests: with Google's protobuf, which the agent does without.
     (
@@ -32,6 +46,15 @@ const LAYERS: &[(&str, &[&str])] = &[
             "opentelemetry-instrumentation-flask==0.66b1",
             "opentelemetry-instrumentation-requests==0.66b1",
             "opentelemetry-instrumentation-celery==0.66b1",
+        ],
+    ),
+    (
+        "layer-servers",
+        &[
+            "opentelemetry-sdk==1.45.1",
+            "opentelemetry-instrumentation-flask==0.66b1",
+            "opentelemetry-instrumentation-fastapi==0.66b1",
+            "opentelemetry-instrumentation-django==0.66b1",
         ],
     ),
     ("layer-datadog", &["ddtrace==4.16.0"]),
@@ -88,6 +111,11 @@ fn what_is_asked_for_arrives_from_every_process() {
 #[test]
 fn only_the_apps_own_processes_are_observed_and_a_broken_agent_breaks_no_app() {
     run("test_processes");
+}
+
+#[test]
+fn every_server_and_kind_of_worker_gives_a_span_for_each_of_a_thousand_requests() {
+    run("test_servers");
 }
 
 #[test]

@@ -39,6 +39,7 @@ def watch(flush):
     for module in ("multiprocessing.util", "billiard.util"):
         imports.when(module, lambda util: _watch_children(util, flush))
     imports.when("billiard.pool", lambda pool: _watch_pool(pool, flush))
+    imports.when("uvicorn.server", lambda server: _watch_uvicorn(server, flush))
     _watch_sigterm(flush)
 
 
@@ -61,6 +62,18 @@ def _watch_pool(pool, flush):
         return inner(self, *args, **kwargs)
 
     pool.Worker._do_exit = _do_exit
+
+
+def _watch_uvicorn(server, flush):
+    # When it has shut down, it sends itself the signal that asked it to, and below gunicorn that has its default action then:
+    # nothing runs any more. https://github.com/encode/uvicorn/pull/1600
+    inner = server.Server.shutdown
+
+    async def shutdown(self, *args, **kwargs):
+        await inner(self, *args, **kwargs)
+        flush()
+
+    server.Server.shutdown = shutdown
 
 
 def _watch_sigterm(flush):
