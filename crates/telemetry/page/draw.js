@@ -31,6 +31,11 @@ export function time(text) {
   return `${clock}.${String(date.getMilliseconds()).padStart(3, "0")}`;
 }
 
+/// `1 span`, `2 spans`.
+export function counted(count, what) {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
 export function bytes(count) {
   return count >= 1e6 ? `${(count / 1e6).toFixed(1)} MB` : `${(count / 1e3).toFixed(0)} kB`;
 }

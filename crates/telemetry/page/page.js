@@ -2,7 +2,7 @@
 // that draws it anew.
 
 import { Lost, ask, begin } from "./ask.js";
-import { bytes, h } from "./draw.js";
+import { bytes, counted, h } from "./draw.js";
 import { logs } from "./logs.js";
 import { metrics, routes } from "./metrics.js";
 import { receiver } from "./receiver.js";
@@ -55,7 +55,7 @@ async function tell() {
   const { kept, dropped } = status;
   const gone = dropped.spans + dropped.logs + dropped.points;
   const refused = status.refused.reduce((sum, it) => sum + it.requests, 0);
-  say(`${kept.spans} spans, ${kept.logs} logs, ${kept.points} points in ${bytes(kept.bytes)}`
+  say(`${counted(kept.spans, "span")}, ${counted(kept.logs, "log")}, ${counted(kept.points, "point")} in ${bytes(kept.bytes)}`
     + (gone ? `; ${gone} dropped, the oldest` : "") + (refused ? `; refused requests: ${refused}` : ""));
   return status.last;
 }

@@ -1,7 +1,7 @@
 // What the receiver has taken and turned away; and what to do while nothing has come.
 
 import { ask } from "./ask.js";
-import { bytes, h, time } from "./draw.js";
+import { bytes, counted, h, time } from "./draw.js";
 
 const REASONS = {
   path: "a path that is none of OTLP's: an endpoint is given without /v1/traces, unless it is one of a single signal",
@@ -22,14 +22,14 @@ export async function empty(text) {
   const status = await ask("status");
   const endpoint = `http://${status.listening[0]}`;
   const taken = status.taken.length
-    ? h("p", {}, "Others have come: ", status.taken.map((it) => `${it.requests} requests of ${it.signal}`).join(", "), ".") : null;
+    ? h("p", {}, "Others have come: ", status.taken.map((it) => `${counted(it.requests, "request")} of ${it.signal}`).join(", "), ".") : null;
   return h("div", { class: "empty" }, h("h2", {}, text), taken, refusal(status),
     h("p", {}, "Listening, for OTLP over HTTP and gRPC: ", status.listening.join(", ")),
     h("p", {}, "An app sends here with these variables:"),
     h("pre", { tabindex: "0" }, `OTEL_EXPORTER_OTLP_ENDPOINT=${endpoint}\nOTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\n`
       + "OTEL_TRACES_EXPORTER=otlp\nOTEL_METRICS_EXPORTER=otlp\nOTEL_LOGS_EXPORTER=otlp"),
     h("p", { class: "soft" }, "Spans are sent some seconds after the request that they are of; metrics once a minute, unless told otherwise. "
-      + (status.connections ? `${status.connections} connections were made so far.` : "Nobody has connected yet.")));
+      + (status.connections ? `Connections so far: ${status.connections}.` : "Nobody has connected yet.")));
 }
 
 function refusal(status) {
@@ -55,9 +55,9 @@ export function receiver() {
           row("Dropped to make room", `${dropped.traces} traces, ${dropped.spans} spans, ${dropped.logs} log records, ${dropped.points} points`),
           row("Left out of requests", status.recordsRejected))),
         h("h2", {}, "Taken"),
-        h("table", {}, h("tbody", {}, status.taken.map((it) => row(`${it.signal} over ${it.protocol}`, `${it.requests} requests`)))),
+        h("table", {}, h("tbody", {}, status.taken.map((it) => row(`${it.signal} over ${it.protocol}`, counted(it.requests, "request"))))),
         h("h2", {}, "Turned away"), refusal(status) ?? h("p", {}, "nothing"),
-        h("table", {}, h("tbody", {}, status.refused.map((it) => row(REASONS[it.reason] ?? it.reason, `${it.requests} requests`)))),
+        h("table", {}, h("tbody", {}, status.refused.map((it) => row(REASONS[it.reason] ?? it.reason, counted(it.requests, "request"))))),
         h("p", {}, h("a", { href: "/api/v1/export", download: "session.jsonl" }, "Save all of it as OTLP JSON lines")));
     },
   };

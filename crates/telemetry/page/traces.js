@@ -1,7 +1,7 @@
 // Traces: the list with its filters, and one of them as a waterfall.
 
 import { ask, curl } from "./ask.js";
-import { List, copy, duration, facts, filters, h, milliseconds, plain, time } from "./draw.js";
+import { List, copy, counted, duration, facts, filters, h, milliseconds, plain, time } from "./draw.js";
 import { logRow } from "./logs.js";
 import { empty } from "./receiver.js";
 
@@ -71,7 +71,7 @@ function row(it) {
     h("span", { class: "grow" }, called(it), it.whole ? null : h("span", { class: "warn" }, " (its first span has not arrived)")),
     it.failed ? h("span", { class: "badge failed" }, `${it.failed} failed`) : null,
     h("span", { class: it.status >= 500 ? "failed" : "soft" }, it.status ?? ""),
-    h("span", { class: "number wide" }, `${it.spans} spans`),
+    h("span", { class: "number wide" }, counted(it.spans, "span")),
     services.length > 1 ? h("span", { class: "soft wide" }, `${services.length} services`) : null,
     h("span", { class: "number" }, duration(it.duration)));
 }
@@ -141,7 +141,7 @@ export function trace({ argument, query }) {
     },
     async draw() {
       tree = await ask(`traces/${argument}`);
-      title.textContent = `${tree.rows[0].span.name || argument}: ${tree.rows.length} spans in ${duration(tree.duration)}`;
+      title.textContent = `${tree.rows[0].span.name || argument}: ${counted(tree.rows.length, "span")} in ${duration(tree.duration)}`;
       list.set(tree.rows);
       await show();
     },

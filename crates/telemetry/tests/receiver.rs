@@ -251,6 +251,11 @@ fn what_is_small_on_the_wire_does_not_become_large() {
     let good: Vec<_> = (0..100_001).map(|_| LogRecord::default()).collect();
     protobuf(receiver.address(), "/v1/logs", &export("shop", &good));
     assert_eq!((receiver.store().counts().logs, receiver.traffic().records_rejected), (100_000, 1_000_001));
+    // One record of the request may be many points.
+    let data_points = vec![NumberDataPoint::default(); 100_001];
+    let metric = Metric { name: "m".into(), gauge: Some(Gauge { data_points }), ..Metric::default() };
+    protobuf(receiver.address(), "/v1/metrics", &export("shop", &[metric]));
+    assert_eq!((receiver.store().counts().points, receiver.traffic().records_rejected), (100_000, 1_000_002));
 }
 
 #[test]
