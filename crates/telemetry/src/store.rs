@@ -25,8 +25,8 @@ pub(crate) use metrics::add;
 pub use metrics::{Series, StoredPoint};
 pub use traces::{SpanKind, StoredSpan};
 
-/// The memory that is used where nobody says otherwise: 256 MiB.
-pub const DEFAULT_BYTES: usize = 256 << 20;
+/// The memory that is used where nobody says otherwise: 256 MB.
+pub const DEFAULT_BYTES: usize = 256_000_000;
 
 /// All telemetry that was received and still has room.
 #[derive(Debug)]
