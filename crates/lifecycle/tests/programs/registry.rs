@@ -3,8 +3,11 @@
 use crate::platform::{Platform, metadata, put_run_image, say};
 use oci::registry::{Client, Credentials, Layers, Settings};
 use oci::{Image, ImageName, Store};
+use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `user:secret` in base64.
 const LOGIN: &str = "Basic dXNlcjpzZWNyZXQ=";
@@ -308,5 +311,75 @@ fn a_platform_from_before_targets_builds_with_a_stack() {
         assert!(image.config().config.env.contains(&format!("CNB_PLATFORM_API={api}")), "{api}");
         let analyzed = platform.toml("layers/analyzed.toml");
         assert!(analyzed["run-image"].get("target").is_none(), "{api}");
+    }
+}
+
+/// A way to a registry on which nothing more goes through once so many bytes went up on one connection.
+struct Narrow {
+    address: SocketAddr,
+    is_stuck: Arc<AtomicBool>,
+}
+
+impl Narrow {
+    fn to(registry: SocketAddr, bytes: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let is_stuck = Arc::new(AtomicBool::new(false));
+        let stuck = is_stuck.clone();
+        std::thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                let far = TcpStream::connect(registry).unwrap();
+                let (mut from, mut to) = (far.try_clone().unwrap(), near.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                let stuck = stuck.clone();
+                std::thread::spawn(move || {
+                    if std::io::copy(&mut (&near).take(bytes as u64), &mut &far).unwrap_or(0) == bytes as u64
+                    {
+                        stuck.store(true, Ordering::SeqCst);
+                        // Held open: nobody is told that anything is wrong.
+                        loop {
+                            std::thread::park();
+                        }
+                    }
+                    let _ = far.shutdown(std::net::Shutdown::Write);
+                });
+            }
+        });
+        Self { address, is_stuck }
+    }
+}
+
+#[test]
+fn an_exporter_that_is_killed_in_the_middle_of_an_upload_leaves_the_image_as_it_was() {
+    let registry = Registry::start();
+    registry.push_run_image("run", "one");
+    let platform = platform(&registry);
+    let large = "mkdir -p \"$CNB_LAYERS_DIR/l\"; head -c 8000000 /dev/urandom >\"$CNB_LAYERS_DIR/l/file\"\n\
+                 printf '[types]\\nlaunch = true\\n' >\"$CNB_LAYERS_DIR/l.toml\"";
+    platform.buildpack("test/large", "exit 0", large);
+    let (app, run_image) = (registry.name("team/app"), registry.name("run"));
+    let direct = ["-skip-restore", "-run-image", &run_image, &app];
+    call(&platform, &registry, "creator", &direct).ok();
+    let before = registry.image("team/app");
+
+    let narrow = Narrow::to(registry.address, 1_000_000);
+    let auth = format!("{{\"{}\":\"{LOGIN}\",\"{}\":\"{LOGIN}\"}}", registry.address, narrow.address);
+    let mut command = platform.command("creator");
+    command.env("CNB_REGISTRY_AUTH", auth).args(platform.flags_elsewhere("creator"));
+    command.args(["-skip-restore", "-run-image", &run_image, &format!("{}/team/app", narrow.address)]);
+    let mut creator = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !narrow.is_stuck.load(Ordering::SeqCst) {
+        assert!(creator.try_wait().unwrap().is_none(), "it ended before it was killed");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    creator.kill().unwrap();
+    creator.wait().unwrap();
+    assert_eq!(registry.image("team/app").digest(), before.digest());
+
+    call(&platform, &registry, "creator", &direct).ok();
+    let after = registry.image("team/app");
+    assert_ne!(after.digest(), before.digest());
+    for layer in &after.manifest().layers {
+        assert!(registry.client().has_blob(&parse(&app), &layer.digest).unwrap(), "{}", layer.digest);
     }
 }
