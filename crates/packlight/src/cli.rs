@@ -32,7 +32,11 @@ impl Cli {
     pub(crate) fn globals(&self) -> Globals {
         let more = self.more || matches!(&self.command, Command::Build(build) if build.more);
         let verbose = self.globals.verbose || more && !self.globals.quiet;
-        Globals { verbose, ..self.globals.clone() }
+        let said = match &self.command {
+            Command::Inspect(inspect) => inspect.output,
+            _ => None,
+        };
+        Globals { verbose, format: said.unwrap_or(self.globals.format), ..self.globals.clone() }
     }
 }
 
@@ -128,4 +132,20 @@ pub(crate) enum Command {
     Version,
     /// Print what the exit codes mean
     ExitCodes(exit_codes::Arguments),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inspect_has_the_flag_that_pack_has() {
+        let format = |args: &[&str]| {
+            Cli::try_parse_from([&["packlight"], args].concat()).map(|it| it.globals().format)
+        };
+        assert_eq!(format(&["inspect", "app", "--output", "json"]).unwrap(), Format::Json);
+        assert_eq!(format(&["inspect", "app", "--format", "json"]).unwrap(), Format::Json);
+        assert_eq!(format(&["inspect", "app"]).unwrap(), Format::Text);
+        assert!(format(&["inspect", "app", "--output", "json", "--format", "text"]).is_err());
+    }
 }

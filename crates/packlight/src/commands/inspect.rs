@@ -1,6 +1,7 @@
 //! `packlight inspect`.
 
 use super::Here;
+use crate::cli::Format;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::render::{bytes, quoted};
@@ -21,6 +22,10 @@ pub(crate) struct Arguments {
     /// The image: a name (of the store, else of its registry), docker:NAME, oci:DIR, oci-archive:FILE or
     /// docker-archive:FILE
     image: String,
+
+    /// The same as `--format`, as pack calls it
+    #[arg(long, short, value_enum, value_name = "FORMAT", conflicts_with = "format")]
+    pub(crate) output: Option<Format>,
 }
 
 pub(super) fn run(here: &Here<'_>, arguments: &Arguments) -> Result<ExitCode, Failure> {
