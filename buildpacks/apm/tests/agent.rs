@@ -23,6 +23,10 @@ const VENVS: &[(&str, &[&str])] = &[
             "uvicorn-worker",
             "hypercorn",
             "waitress",
+            "celery==5.7.0",
+            "redis",
+            "requests",
+            "httpx",
         ],
     ),
     ("testagent", &["ddapm-test-agent==1.69.1"]),
@@ -55,6 +59,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "opentelemetry-instrumentation-flask==0.66b1",
             "opentelemetry-instrumentation-fastapi==0.66b1",
             "opentelemetry-instrumentation-django==0.66b1",
+            "opentelemetry-instrumentation-requests==0.66b1",
+            "opentelemetry-instrumentation-httpx==0.66b1",
+            "opentelemetry-instrumentation-redis==0.66b1",
+            "opentelemetry-instrumentation-celery==0.66b1",
         ],
     ),
     ("layer-datadog", &["ddtrace==4.16.0"]),
@@ -106,6 +114,11 @@ fn there_is_one_provider_and_each_span_is_told_once() {
 #[test]
 fn what_is_asked_for_arrives_from_every_process() {
     run("test_delivery");
+}
+
+#[test]
+fn a_trace_runs_on_into_what_the_app_asks_and_every_task_of_a_worker_is_told() {
+    run("test_traces");
 }
 
 #[test]

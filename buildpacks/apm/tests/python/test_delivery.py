@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import unittest
 import urllib.request
 
@@ -22,14 +21,6 @@ def hello(number):
     return str(os.getpid())
 """
 ONE_REQUEST = APP + "app.test_client().get('/1')\n"
-
-
-def answers(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 class Delivery(AgentTest):
@@ -237,19 +228,6 @@ if __name__ == "__main__":
                 paths = [next(it.value.string_value for it in span.attributes if it.key == "url.path") for span, _ in sink.spans()]
                 self.assertEqual(sorted(paths), ["/6", "/7", "/8"])
                 self.assertEqual(len({resource["process.pid"] for _, resource in sink.spans()}), 2)
-
-    def redis(self):
-        """A broker as celery's users have it: with one that it cannot wait for without threads (`filesystem://`), celery 5.7
-        itself hangs now and then when it is told to end while it replaces a child, with or without an agent."""
-        port = free_port()
-        server = subprocess.Popen(
-            ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", self.folder],
-            stdout=subprocess.DEVNULL,
-        )
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        wait_for(lambda: answers(port), "the broker")
-        return f"redis://127.0.0.1:{port}"
 
     def test_every_task_of_a_celery_worker_arrives_from_children_that_are_replaced_and_from_the_last(self):
         sink = self.sink()
