@@ -133,6 +133,8 @@ def _is_short(argv):
         return True
     words = [word for word in argv[1:] if not word.startswith("-")]
     module = _after(argv, "-m")
+    if module is None and not words:
+        return True  # options alone, or `-`: what somebody types
     if module is not None and module.split(".")[0] in SHORT_MODULES:
         return True
     if words and os.path.basename(words[0]) in SHORT_SCRIPTS:

@@ -1,9 +1,10 @@
 """Which processes are the app's, and that everything else is left alone; and a broken agent breaks no app."""
 
+import os
 import shutil
 import unittest
 
-from support import BARE, SOURCE, AgentTest
+from support import BARE, SOURCE, VENVS, AgentTest
 
 AWAKE = "import sys; print('awake' if 'packlight_agent' in sys.modules else 'asleep')"
 CONSOLE = {"OTEL_TRACES_EXPORTER": "console"}
@@ -90,6 +91,79 @@ if __name__ == "__main__":
     def test_the_apps_modules_keep_their_own_loader(self):
         text = "import flask, inspect; assert 'def ' in inspect.getsource(flask.app); print(type(flask.__spec__.loader).__name__, flask.__loader__ is flask.__spec__.loader)"
         self.assertEqual(self.lines("python", self.write("app.py", text)), ["SourceFileLoader", "True"])
+
+
+    def test_what_the_app_starts_is_left_alone_whatever_interpreter_and_options_it_has(self):
+        self.write("other.py", AWAKE)
+        other = VENVS / "sdk120" / "bin" / "python"
+        self.write("app.py", """
+import os, subprocess, sys
+for command in ([sys.executable, "-E"], [sys.executable, "-I"], [sys.executable, "-S"], [%r], ["/usr/bin/python3"]):
+    subprocess.run([*command, "other.py"], check=True)
+print(os.environ.get("PYTHONPATH"))
+""" % str(other))
+        out, err = self.run_app(BARE, "python", "app.py", **CONSOLE)
+        self.assertEqual((out.split(), err), (["asleep"] * 5 + ["None"], ""))
+
+    def test_without_site_packages_the_app_runs_and_is_not_observed(self):
+        app = self.write("app.py", AWAKE)
+        self.assertEqual([self.lines("python", option, app) for option in ("-E", "-I", "-S")], [["awake"], ["awake"], ["asleep"]])
+
+    def test_the_users_sitecustomize_and_pythonpath_are_as_without_the_agent(self):
+        (self.folder / "mine").mkdir()
+        self.write("mine/sitecustomize.py", "print('mine')\n")
+        self.write("mine/exits.py", "print('my exits')\n")
+        app = self.write("app.py", "import exits, flask, os, sys; print(sys.path, os.environ['PYTHONPATH'])")
+        paths = {"PYTHONPATH": f"{self.folder / 'mine'}:/nothing"}
+        without, _ = self.run_app(BARE, "python", app, PACKLIGHT_PYTHON_AGENT=None, **CONSOLE, **paths)
+        self.assertEqual(without.splitlines()[:2], ["mine", "my exits"])
+        out, err = self.run_app(BARE, "python", app, **CONSOLE, **paths)
+        # The agent's packages go last, where they are before nothing of the app's.
+        expected = without.replace("] ", f", '{self.layer / 'site-packages'}'] ")
+        self.assertEqual((out, err), (expected, ""))
+
+    def test_an_interpreter_that_somebody_types_into_is_left_alone(self):
+        text = AWAKE.replace("'", '"')
+        self.assertEqual(self.lines("sh", "-c", f"echo '{text}' | python; true", shell="child"), ["asleep"])
+        self.assertEqual(self.lines("sh", "-c", f"echo '{text}' | python -; true", shell="child"), ["asleep"])
+
+    def test_a_check_of_the_containers_health_is_left_alone(self):
+        # An engine starts it beside the app: it has the image's variables and none of the launch program's.
+        app = self.write("check.py", AWAKE)
+        self.assertEqual(self.lines("python", app, PACKLIGHT_PYTHON_AGENT=None), ["asleep"])
+        # A supervisor inside of the container has them all.
+        self.assertEqual(self.lines("sh", "-c", f"env PACKLIGHT_AGENT_PID=1 python {app}; true", shell="child"), ["asleep"])
+
+    def test_the_commands_of_a_management_script_are_left_alone_below_a_shell(self):
+        app = self.write("manage.py", AWAKE)
+        for command in ("migrate", "collectstatic", "shell", "createsuperuser", "check", "test"):
+            self.assertEqual(self.lines("sh", "-c", f"python {app} {command}; true", shell="child"), ["asleep"], command)
+
+
+class Confined(AgentTest):
+    """The app answers, and as far as the machine lets it, it is observed."""
+
+    APP = "import flask\napp = flask.Flask('a')\n@app.get('/')\ndef hello(): return 'hello'\nprint(app.test_client().get('/').text)\n"
+
+    def test_where_nothing_can_be_written(self):
+        app, sink = self.write("app.py", self.APP), self.sink()
+        line = f"mount -o bind / / && mount -o remount,ro,bind / && ! touch {self.folder}/x 2>&- && exec python {app}"
+        line = line.replace("exec python", "PACKLIGHT_AGENT_PID=$$ exec python")
+        out, err = self.run_app(
+            BARE, "unshare", *(() if os.geteuid() == 0 else ("-r",)), "-m", "sh", "-c", line, OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+        )
+        self.assertEqual((out, err), ("hello\n", ""))
+        self.assertEqual(len(sink.spans()), 1)
+
+    def test_where_memory_ends_while_the_agent_is_imported(self):
+        (self.layer / "site-packages").unlink()
+        package = self.layer / "site-packages/opentelemetry"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("raise MemoryError\n")
+        out, err = self.python(BARE, self.APP, **CONSOLE)
+        self.assertEqual(out, "hello\n")
+        self.assertEqual(len(err.splitlines()), 1, err)
+        self.assertIn("MemoryError", err)
 
 
 class Broken(AgentTest):
