@@ -450,3 +450,108 @@ fn the_launch_program_answers_on_descriptor_three_when_a_process_type_is_started
     assert_eq!(set, "");
     assert!(said.starts_with("packlight: the agent stays asleep ("), "{said}");
 }
+
+type Names = &'static [&'static str];
+type Lines = &'static [(&'static str, &'static str)];
+/// What an app may have that an agent quarrels with: a name, what is installed, and what is run before the app is made.
+/// `module=distribution` are those whose version and place the running app is asked for.
+const CONFLICTS: &[(&str, Names, Names, Lines)] = &[
+    (
+        "a lock of 2022",
+        &[
+            "flask==2.2.5",
+            "werkzeug==2.2.3",
+            "protobuf==3.20.3",
+            "urllib3==1.26.20",
+            "requests==2.28.2",
+            "wrapt==1.15.0",
+            "typing_extensions==4.4.0",
+        ],
+        &[
+            "google.protobuf=protobuf",
+            "urllib3=urllib3",
+            "wrapt=wrapt",
+            "typing_extensions=typing_extensions",
+        ],
+        &[("nothing", "")],
+    ),
+    (
+        "its own loops",
+        &["flask==3.1.3", "gevent==26.9.0", "eventlet==0.40.3", "uvloop==0.22.1"],
+        &["gevent=gevent", "eventlet=eventlet", "uvloop=uvloop", "greenlet=greenlet"],
+        &[
+            ("gevent", "from gevent import monkey; monkey.patch_all()"),
+            ("eventlet", "import eventlet; eventlet.monkey_patch()"),
+            ("uvloop", "import asyncio, uvloop; asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())"),
+        ],
+    ),
+];
+const OBSERVED: &str = r#"
+import asyncio, flask, importlib, importlib.metadata, sys
+app = flask.Flask("app")
+@app.get("/")
+def hello():
+    return "hello"
+async def main():
+    print(app.test_client().get("/").text, type(asyncio.get_running_loop()).__module__, file=sys.stderr)
+asyncio.run(main()) if "uvloop" in sys.modules else print(app.test_client().get("/").text, file=sys.stderr)
+for pair in sys.argv[1:]:
+    module, _, name = pair.partition("=")
+    print(name, importlib.metadata.version(name), importlib.import_module(module).__file__, file=sys.stderr)
+"#;
+
+#[test]
+fn what_an_app_has_is_what_it_runs_with_and_its_request_is_told() {
+    for (name, packages, asked, preludes) in CONFLICTS {
+        let room = Room::new(&[]);
+        let interpreter = room.at("venv/bin/python");
+        let interpreter = interpreter.to_str().unwrap();
+        python(&[&["-m", "pip", "--python", interpreter, "install", "-q"], *packages].concat());
+        let log = room.build(uv());
+        assert!(log.contains("for flask "), "{name}: {log}");
+        for (prelude, line) in *preludes {
+            fs_err::write(room.at("app/main.py"), format!("{line}\n{OBSERVED}")).unwrap();
+            let without = observed(&room, asked, false);
+            assert!(without.1.starts_with("hello") && without.0.is_empty(), "{prelude}: {without:?}");
+            for pinned in packages.iter().filter(|it| asked.iter().any(|asked| is_of(asked, it))) {
+                assert!(without.1.contains(&pinned.replace("==", " ")), "{pinned}: {}", without.1);
+            }
+            let with = observed(&room, asked, true);
+            assert_eq!(said(&with.1), said(&without.1), "{name}, {prelude}: what the app has");
+            assert_eq!(with.0.matches("SpanKind.SERVER").count(), 1, "{name}, {prelude}: {}", with.0);
+        }
+    }
+}
+
+/// Without what eventlet alone says now and then while the interpreter ends.
+fn said(text: &str) -> &str {
+    text.split("Exception ignored in").next().unwrap()
+}
+
+fn is_of(asked: &str, pinned: &str) -> bool {
+    asked.split('=').nth(1) == pinned.split("==").next()
+}
+
+/// What the app prints, to (standard output, where spans go; standard error) with or without its agent.
+fn observed(room: &Room, asked: &[&str], is_awake: bool) -> (String, String) {
+    let script = "import os, sys\n\
+        folder = os.environ['PACKLIGHT_PYTHON_AGENT']\n\
+        sys.path.insert(0, folder)\nimport packlight_start\nsys.path.remove(folder)\npacklight_start.start()\n";
+    let lib = fs_err::read_dir(room.at("venv/lib")).unwrap().next().unwrap().unwrap().path();
+    fs_err::write(lib.join("site-packages/_packlight_hook.py"), script).unwrap();
+    let pth = "import os; \"PACKLIGHT_PYTHON_AGENT\" in os.environ and __import__(\"_packlight_hook\")\n";
+    fs_err::write(lib.join("site-packages/packlight.pth"), pth).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "PACKLIGHT_AGENT_PID=$$ exec ../venv/bin/python main.py \"$@\"", "sh"]).args(asked);
+    command
+        .current_dir(room.at("app"))
+        .env("OTEL_TRACES_EXPORTER", "console")
+        .env("PYTHONWARNINGS", "ignore");
+    if is_awake {
+        command.env("PACKLIGHT_PYTHON_AGENT", room.at("layers/opentelemetry/python"));
+    }
+    let out = command.output().unwrap();
+    let (told, said) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success(), "{said}");
+    (told.into_owned(), said.into_owned())
+}

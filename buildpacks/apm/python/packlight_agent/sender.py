@@ -8,7 +8,7 @@ stops the app. Next: transport.py (one POST).
 import os
 import time
 from _queue import Empty, SimpleQueue
-from _thread import RLock, allocate_lock, get_ident, start_new_thread
+from _thread import allocate_lock, get_ident, start_new_thread
 
 from .say import say_seldom
 from .transport import Failure
@@ -19,9 +19,36 @@ EXIT_SECONDS = 2.0
 ATTEMPTS, LONGEST_WAIT = 6, 30.0
 
 
+class _Reentrant:
+    """A lock that its thread may take again. No RLock: eventlet looks for every one in the process, replaces it, and
+    tells the user about those that it can't. https://github.com/eventlet/eventlet/blob/v0.40.3/eventlet/patcher.py
+    """
+
+    def __init__(self):
+        self._lock, self._owner, self._depth = allocate_lock(), None, 0
+
+    def acquire(self):
+        if self._owner != get_ident():
+            self._lock.acquire()
+            self._owner = get_ident()
+        self._depth += 1
+
+    def release(self):
+        self._depth -= 1
+        if not self._depth:
+            self._owner = None
+            self._lock.release()
+
+    def __enter__(self):
+        self.acquire()
+
+    def __exit__(self, *_):
+        self.release()
+
+
 # Held while a reader collects: the SDK's own locks are held then, and a child that is forked in that moment would find
 # them locked for ever. A callback of the app's may itself fork while it is asked, so the same thread may have it twice.
-COLLECTING = RLock()
+COLLECTING = _Reentrant()
 os.register_at_fork(
     before=COLLECTING.acquire, after_in_parent=COLLECTING.release, after_in_child=COLLECTING.release
 )
