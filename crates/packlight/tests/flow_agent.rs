@@ -90,7 +90,7 @@ fn an_agent_comes_and_goes_and_no_other_byte_changes() {
 
     // It wakes, as the one of a build does.
     let port = free_port();
-    let publish = format!("{port}:8000");
+    let publish = port.to_string();
     let run = ["run", name, "-p", &publish, "-e", "OTEL_TRACES_EXPORTER=console"];
     let app = Running::start(&mut packlight(run));
     assert!(get(port, "/").contains("Hello, World!"));

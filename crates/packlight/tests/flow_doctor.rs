@@ -96,18 +96,18 @@ fn an_app_that_sends_no_span_is_asked_why() {
     let to = format!("otlp=http://{fine}");
     let with = |more: &[&str]| doctor(app, &[&["--destination", to.as_str()][..], more].concat());
     breaks(
-        with(&["-e", "OTEL_TRACES_SAMPLER=always_off", "--timeout", "3"]),
+        with(&["-e", "OTEL_TRACES_SAMPLER=always_off", "--timeout", "8"]),
         "sampling",
         &["OTEL_TRACES_SAMPLER=always_off takes no span"],
     );
-    let excluded = ["-e", "OTEL_PYTHON_FLASK_EXCLUDED_URLS=health", "--path", "/health", "--timeout", "3"];
+    let excluded = ["-e", "OTEL_PYTHON_FLASK_EXCLUDED_URLS=health", "--path", "/health", "--timeout", "8"];
     breaks(with(&excluded), "sampling", &["OTEL_PYTHON_FLASK_EXCLUDED_URLS=health leaves /health out"]);
 
     // A server of Python's own library, which no agent observes.
     let plain = plain_app();
     build("flow-doctor-plain", plain.path());
     breaks(
-        doctor("flow-doctor-plain", &["--timeout", "4"]),
+        doctor("flow-doctor-plain", &["--timeout", "8"]),
         "instrumentation",
         &["the app answered 200, and no span came"],
     );
@@ -127,7 +127,7 @@ fn an_app_that_runs_elsewhere_is_asked_and_what_comes_is_looked_at() {
     let app = flask();
     let (port, otlp) = (free_port(), free_port());
     let listen = format!("127.0.0.1:{otlp}");
-    let (publish, url) = (format!("{port}:8000"), format!("http://127.0.0.1:{port}/"));
+    let (publish, url) = (port.to_string(), format!("http://127.0.0.1:{port}/"));
     let look = |more: &[&str]| doctor(&url, &[&["--listen", listen.as_str()][..], more].concat());
     breaks(look(&["--timeout", "2"]), "app", &["does not answer"]);
     let destination = format!("otlp=http://{listen}");
@@ -135,7 +135,8 @@ fn an_app_that_runs_elsewhere_is_asked_and_what_comes_is_looked_at() {
     get(port, "/");
     let said = look(&[]).ok().out;
     assert!(said.contains("the span `GET /` of the service flow-doctor arrived"), "{said}");
-    drop(run);
+    // Who has ended has let go of the port, which somebody who was killed may still hold.
+    run.stop("TERM");
     let run = Running::start(&mut packlight(["run", app, "-p", &publish]));
     get(port, "/");
     breaks(
@@ -143,7 +144,7 @@ fn an_app_that_runs_elsewhere_is_asked_and_what_comes_is_looked_at() {
         "delivery",
         &["nothing came", "PACKLIGHT_DESTINATION=otlp=http://127.0.0.1"],
     );
-    drop(run);
+    run.stop("TERM");
 }
 
 #[test]
