@@ -118,7 +118,7 @@ fn an_app_that_sends_no_span_is_asked_why() {
     ] {
         std::fs::write(plain.path().join("server.py"), text).unwrap();
         build("flow-doctor-plain", plain.path());
-        breaks(doctor("flow-doctor-plain", &["--timeout", "3"]), "app", &[words]);
+        breaks(doctor("flow-doctor-plain", &["--timeout", "6"]), "app", &[words]);
     }
 }
 
