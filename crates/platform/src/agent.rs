@@ -153,7 +153,11 @@ pub fn agents(image: &Image) -> Vec<Agent> {
         let observes = observes.split(", ").filter(|it| !it.is_empty()).map(str::to_owned).collect();
         Agent { vendor: vendor.to_owned(), version: version.to_owned(), observes }
     };
-    labels.filter_map(|(name, text)| Some(agent(name.strip_prefix(LABEL)?, text))).collect()
+    // An image may be hostile, and the name is a layer's and a directory's.
+    let is_name =
+        |it: &str| !it.is_empty() && it.bytes().all(|it| matches!(it, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    let vendors = labels.filter_map(|(name, text)| Some((name.strip_prefix(LABEL)?, text)));
+    vendors.filter(|it| is_name(it.0)).map(|(name, text)| agent(name, text)).collect()
 }
 
 /// The agents of an image, which is in the store, else in its registry or where else its name says.
@@ -381,3 +385,21 @@ impl Drop for Swept<'_> {
 
 /// Labels that are set, by name.
 type Labels = BTreeMap<String, Option<String>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oci::ImageConfig;
+
+    #[test]
+    fn a_label_names_an_agent_and_no_path() {
+        let mut config = ImageConfig::default();
+        for name in ["datadog", "../../../home", "/etc", "..", ""] {
+            config.config.labels.insert(format!("{LABEL}{name}"), "1.2 for flask 3.1, sqlite3".to_owned());
+        }
+        let there = agents(&Image::new(config, &[]).unwrap());
+        assert_eq!(there.len(), 1, "{there:?}");
+        assert_eq!((there[0].vendor.as_str(), there[0].version.as_str()), ("datadog", "1.2"));
+        assert_eq!(there[0].observes, ["flask 3.1", "sqlite3"]);
+    }
+}

@@ -36,6 +36,9 @@ impl Papers {
             }
             None => fs_err::create_dir(&bills)?,
         }
+        for dir in [&config, &bills] {
+            only_files(dir)?;
+        }
         let metadata = oci::bounded::read_text(&config.join("metadata.toml"))?;
         Ok(Self { layers_dir, metadata, launch: bills.join("launch") })
     }
@@ -79,4 +82,37 @@ fn config_layer(image: &Image) -> Option<String> {
     let label = image.config().config.labels.get(LIFECYCLE_METADATA)?;
     let label: serde_json::Value = serde_json::from_str(label).ok()?;
     label["config"]["sha"].as_str().map(str::to_owned)
+}
+
+/// An image may be hostile: what is read and written here by its path must not lead out by a link.
+fn only_files(dir: &Path) -> Result<(), Refusal> {
+    for entry in fs_err::read_dir(dir)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            only_files(&entry.path())?;
+        } else if !kind.is_file() {
+            let name = entry.file_name().display().to_string();
+            let text =
+                format!("{name}, in its configuration or bills of materials, is neither a file nor a folder");
+            return Err(Refusal::Other(text));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_an_images_papers_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::create_dir_all(dir.path().join("launch/a_b")).unwrap();
+        fs_err::write(dir.path().join("launch/a_b/sbom.cdx.json"), "{}").unwrap();
+        only_files(dir.path()).unwrap();
+        fs_err::os::unix::fs::symlink("/etc", dir.path().join("launch/packlight_apm")).unwrap();
+        let said = only_files(dir.path()).unwrap_err().to_string();
+        assert!(said.starts_with("packlight_apm, in its configuration"), "{said}");
+    }
 }
